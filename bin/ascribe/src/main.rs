@@ -1,0 +1,2 @@
+//! The `ascribe` binary.
+fn main() {}
