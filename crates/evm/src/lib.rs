@@ -1,1 +1,33 @@
-//! ascribe-evm
+#![doc = include_str!("../README.md")]
+
+mod assemble;
+mod builder;
+mod canyon;
+mod config;
+mod error;
+mod executor;
+mod factory;
+pub mod l1_fee;
+mod precompiles;
+mod receipts;
+mod validate;
+
+pub use assemble::{HeaderRoots, assemble_header, transactions_root};
+pub use builder::{BlockBuilder, BuiltParts, PushedTx};
+pub use config::{EvmConfig, ExecutionOutput, NextBlock, op_spec_id};
+pub use error::{BlockFull, ConsensusError, ExecutionError, FatalError, InvalidTx, PushError};
+pub use factory::{AscribeEvm, AscribeEvmFactory, ScheduledPrecompile};
+pub use l1_fee::{EstimatedSize, L1AttributesError};
+pub use precompiles::{KARST_BN254_PAIR_MAX_INPUT_SIZE, precompiles};
+pub use receipts::receipts_root_and_bloom;
+pub use validate::{
+    validate_block_pre_execution, validate_body_against_header, validate_header,
+    validate_post_execution, validate_state_root, validate_withdrawals_root,
+};
+
+pub use alloy_evm::{EvmEnv, EvmFactory};
+pub use alloy_op_evm::OpTx;
+pub use op_revm::{L1BlockInfo, OpHaltReason, OpSpecId, OpTransactionError};
+
+/// `L2ToL1MessagePasser`: from Isthmus on its storage root is the header's `withdrawalsRoot`.
+pub use op_alloy_consensus::predeploys::L2_TO_L1_MESSAGE_PASSER_ADDRESS;
