@@ -3,8 +3,9 @@
 use crate::{
     ConsensusError, ExecutionError,
     builder::BlockBuilder,
+    evm::AscribeEvm,
     executor::{self, BlockExecutor},
-    factory::{AscribeEvm, AscribeEvmFactory},
+    factory::AscribeEvmFactory,
 };
 use alloy_consensus::Header;
 use alloy_evm::{Database, EvmEnv, EvmFactory};

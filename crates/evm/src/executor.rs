@@ -3,7 +3,7 @@
 use crate::{
     ConsensusError, EvmConfig, ExecutionError, ExecutionOutput, canyon,
     error::{BlockFull, FatalError, InvalidTx, PushError},
-    factory::AscribeEvm,
+    evm::AscribeEvm,
     l1_fee::{self, EstimatedSize},
     receipts::{DepositFields, receipt},
 };
@@ -203,14 +203,15 @@ impl<'a, DB: Database> BlockExecutor<'a, DB> {
     /// before.
     fn price(&mut self, tx: &OpTxEnvelope, size: Option<EstimatedSize>) -> Result<u64, PushError> {
         let number = self.evm.block().number();
-        if self.evm.chain.l2_block != Some(number) {
+        if self.evm.ctx().chain.l2_block != Some(number) {
             // The first user transaction: all deposits that set the parameters have run.
-            self.evm.chain =
-                l1_fee::l1_block_info(self.evm.db_mut(), number.saturating_to(), self.spec_id)
-                    .map_err(FatalError::database)?;
+            let state = self.evm.db_mut();
+            let info = l1_fee::l1_block_info(state, number.saturating_to(), self.spec_id)
+                .map_err(FatalError::database)?;
+            self.evm.ctx_mut().chain = info;
         }
         let fjord = self.spec_id.is_enabled_in(OpSpecId::FJORD)
-            && !l1_fee::uses_bedrock_formula(&self.evm.chain, self.spec_id);
+            && !l1_fee::uses_bedrock_formula(&self.evm.ctx().chain, self.spec_id);
         let by_size = fjord || matches!(self.footprint, Footprint::Scalar(_));
         if size.is_none() || !fjord {
             self.encoded.clear();
@@ -231,10 +232,10 @@ impl<'a, DB: Database> BlockExecutor<'a, DB> {
             _ => {}
         }
         let cost = match size {
-            Some(size) if fjord => l1_fee::l1_cost_of_size(&self.evm.chain, size),
-            _ => l1_fee::l1_cost(&self.evm.chain, &self.encoded, self.spec_id),
+            Some(size) if fjord => l1_fee::l1_cost_of_size(&self.evm.ctx().chain, size),
+            _ => l1_fee::l1_cost(&self.evm.ctx().chain, &self.encoded, self.spec_id),
         };
-        self.evm.chain.tx_l1_cost = Some(cost);
+        self.evm.ctx_mut().chain.tx_l1_cost = Some(cost);
         Ok(footprint)
     }
 
@@ -349,3 +350,6 @@ pub(crate) fn in_block(error: PushError, index: usize, hash: B256) -> ExecutionE
         PushError::Fatal(error) => error.into(),
     }
 }
+
+#[cfg(test)]
+mod tests;

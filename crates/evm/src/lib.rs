@@ -5,18 +5,22 @@ mod builder;
 mod canyon;
 mod config;
 mod error;
+mod evm;
 mod executor;
 mod factory;
 pub mod l1_fee;
 mod precompiles;
 mod receipts;
+#[cfg(test)]
+mod test_chain;
 mod validate;
 
 pub use assemble::{HeaderRoots, assemble_header, transactions_root};
 pub use builder::{BlockBuilder, BuiltParts, PushedTx};
 pub use config::{EvmConfig, ExecutionOutput, NextBlock, op_spec_id};
 pub use error::{BlockFull, ConsensusError, ExecutionError, FatalError, InvalidTx, PushError};
-pub use factory::{AscribeEvm, AscribeEvmFactory, ScheduledPrecompile};
+pub use evm::AscribeEvm;
+pub use factory::{AscribeEvmFactory, ScheduledPrecompile};
 pub use l1_fee::{EstimatedSize, L1AttributesError};
 pub use precompiles::{KARST_BN254_PAIR_MAX_INPUT_SIZE, precompiles};
 pub use receipts::receipts_root_and_bloom;

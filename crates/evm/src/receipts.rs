@@ -84,3 +84,65 @@ fn encode_with_bloom(receipt: &OpReceipt, bloom: &Bloom) -> Vec<u8> {
     receipt.eip2718_encode_with_bloom(bloom, &mut out);
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_chain::spec_with;
+    use alloy_consensus::proofs::calculate_receipt_root;
+    use alloy_primitives::{Address, LogData, U256};
+
+    fn receipts(count: usize, fields: DepositFields) -> Vec<OpReceipt> {
+        let types = [
+            OpTxType::Deposit,
+            OpTxType::Legacy,
+            OpTxType::Eip2930,
+            OpTxType::Eip1559,
+            OpTxType::Eip7702,
+        ];
+        (0..count)
+            .map(|index| {
+                let topic = B256::from(U256::from(index));
+                let logs = (0..index % 3)
+                    .map(|_| Log {
+                        address: Address::with_last_byte(index as u8),
+                        data: LogData::new_unchecked(vec![topic], vec![1; index].into()),
+                    })
+                    .collect();
+                let ty = types[index % types.len()];
+                receipt(ty, index % 4 != 0, 21_000 * (index as u64 + 1), logs, fields)
+            })
+            .collect()
+    }
+
+    /// One receipt after the other, by alloy.
+    fn reference(receipts: &[OpReceipt]) -> (B256, Bloom) {
+        let with_bloom: Vec<_> = receipts.iter().map(TxReceipt::with_bloom_ref).collect();
+        let bloom = with_bloom.iter().fold(Bloom::ZERO, |all, receipt| all | receipt.logs_bloom);
+        (calculate_receipt_root(&with_bloom), bloom)
+    }
+
+    #[test]
+    fn canyon_receipts_are_hashed_in_full() {
+        let spec = spec_with("canyon", None);
+        for count in [0, 1, 2, 15, 16, 17, 127, 128, 129, 300] {
+            let fields = DepositFields { nonce: Some(3), version: Some(1) };
+            let receipts = receipts(count, fields);
+            let got = receipts_root_and_bloom(&receipts, &*spec, 5);
+            assert_eq!(got, reference(&receipts), "{count} receipts");
+        }
+    }
+
+    #[test]
+    fn regolith_receipts_are_hashed_without_the_nonce() {
+        for fork in ["bedrock", "regolith"] {
+            let spec = spec_with(fork, None);
+            for count in [1, 40] {
+                let with = receipts(count, DepositFields { nonce: Some(3), version: None });
+                let without = receipts(count, DepositFields::default());
+                assert_ne!(reference(&with), reference(&without));
+                assert_eq!(receipts_root_and_bloom(&with, &*spec, 5), reference(&without));
+            }
+        }
+    }
+}
