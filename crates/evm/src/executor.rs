@@ -1,7 +1,9 @@
 //! Runs transactions one after the other and keeps the block's accounts.
 
 use crate::{
-    ConsensusError, EvmConfig, ExecutionError, ExecutionOutput, canyon,
+    ConsensusError, EvmConfig, ExecutionError, ExecutionOutput,
+    bundle::into_bundle,
+    canyon,
     error::{BlockFull, FatalError, InvalidTx, PushError},
     evm::AscribeEvm,
     l1_fee::{self, EstimatedSize},
@@ -21,7 +23,7 @@ use op_revm::OpSpecId;
 use revm::{
     Database as _, DatabaseCommit, Inspector,
     context::{Block, result::EVMError},
-    database::{State, states::bundle_state::BundleRetention},
+    database::{State, TransitionState},
     inspector::NoOpInspector,
 };
 
@@ -239,15 +241,14 @@ impl<'a, DB: Database> BlockExecutor<'a, DB> {
         Ok(footprint)
     }
 
-    /// Ends the block: the state's transitions become the bundle.
+    /// Ends the block and takes the state's transitions out as its bundle.
     pub(crate) fn finish(mut self) -> Result<ExecutionOutput, ConsensusError> {
         if matches!(self.footprint, Footprint::Unknown) {
             return Err(ConsensusError::MissingL1Attributes);
         }
-        let state = self.evm.db_mut();
-        state.merge_transitions(BundleRetention::PlainState);
+        let transitions = self.evm.db_mut().transition_state.as_mut().map(TransitionState::take);
         Ok(ExecutionOutput {
-            bundle: state.take_bundle(),
+            bundle: into_bundle(transitions.unwrap_or_default()),
             receipts: self.receipts,
             gas_used: self.gas_used,
             blob_gas_used: self.footprint_used,

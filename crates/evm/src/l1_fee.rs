@@ -4,11 +4,11 @@
 //! footprint. All of them follow what the `L1Block` predeploy holds after the block's L1-attributes
 //! deposit ran (specs: `bedrock/exec-engine.md`, `ecotone/…`, `fjord/…`, `isthmus/…`, `jovian/…`).
 
+use crate::fastlz;
 use alloy_primitives::U256;
 use op_revm::{
     OpSpecId,
     constants::{L1_BLOCK_CONTRACT, L1_OVERHEAD_SLOT, L1_SCALAR_SLOT},
-    estimate_tx_compressed_size,
 };
 use revm::Database;
 
@@ -35,7 +35,8 @@ impl EstimatedSize {
 
     /// Estimates the EIP-2718 encoding of a transaction.
     pub fn of(encoded: &[u8]) -> Self {
-        Self(estimate_tx_compressed_size(encoded))
+        let fastlz_size = u64::from(fastlz::compressed_len(encoded));
+        Self((836_500 * fastlz_size).saturating_sub(42_585_600).max(Self::MIN.0))
     }
 
     /// Millionths of a byte.

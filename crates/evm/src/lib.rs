@@ -2,12 +2,14 @@
 
 mod assemble;
 mod builder;
+mod bundle;
 mod canyon;
 mod config;
 mod error;
 mod evm;
 mod executor;
 mod factory;
+mod fastlz;
 pub mod l1_fee;
 mod precompiles;
 mod receipts;

@@ -278,9 +278,8 @@ fn storage(
     }
     storage
         .into_iter()
-        .filter(|(slot, value)| {
-            !value.is_zero() && !(address == L1_BLOCK && *slot <= U256::from(8))
-        })
+        .filter(|(_, value)| !value.is_zero())
+        .filter(|(slot, _)| address != L1_BLOCK || *slot > U256::from(8))
         .map(|(slot, value)| (slot.into(), value.into()))
         .collect()
 }

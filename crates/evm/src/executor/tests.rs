@@ -14,7 +14,7 @@ use op_revm::OpSpecId;
 use revm::{
     Database,
     context::result::InvalidTransaction,
-    database::{InMemoryDB, State},
+    database::{InMemoryDB, State, states::bundle_state::BundleRetention},
 };
 
 const CONTRACT: Address = address!("c0000000000000000000000000000000000000de");
@@ -483,6 +483,85 @@ fn built_blocks_are_valid_blocks() {
         assert_eq!(output.receipts, built.receipts, "{fork}");
         assert!(logs_bloom.0.iter().any(|byte| *byte != 0), "{fork}");
     }
+}
+
+/// revm's own way from transitions to a bundle says the same of what changed.
+#[test]
+fn bundles_are_revms_without_reverts() {
+    // Stores the calldata word in slot 0; if it is zero, SELFDESTRUCT to the caller.
+    let store_or_die = [0x60, 0, 0x35, 0x80, 0x60, 0, 0x55, 0x60, 12, 0x57, 0x33, 0xff, 0x5b, 0];
+    let dies_at_once = [0x33, 0xff];
+    for fork in ["canyon", "karst"] {
+        let mut chain = TestChain::new(fork);
+        fees(&mut chain);
+        chain.deploy(CONTRACT, &store_or_die);
+        chain
+            .db
+            .insert_account_storage(CONTRACT, U256::ZERO, U256::from(5))
+            .expect("memory does not fail");
+        let word = |nonce, word: u8| {
+            signed(TxEip1559 {
+                to: TxKind::Call(CONTRACT),
+                gas_limit: 100_000,
+                value: U256::ZERO,
+                input: B256::with_last_byte(word).0.into(),
+                ..transfer(nonce)
+            })
+        };
+        let create = |nonce| {
+            signed(TxEip1559 {
+                to: TxKind::Create,
+                gas_limit: 200_000,
+                input: Bytes::copy_from_slice(&dies_at_once),
+                ..transfer(nonce)
+            })
+        };
+        // Each list is a block: slots changed, changed back, destroyed, made again; accounts made
+        // and gone within the block.
+        let blocks: [Vec<Recovered<OpTxEnvelope>>; 4] = [
+            vec![word(0, 7)],
+            vec![word(0, 7), word(1, 5)],
+            vec![word(0, 0), word(1, 9)],
+            vec![create(0), transfer_to_contract(1), word(2, 0)],
+        ];
+        for (index, block) in blocks.into_iter().enumerate() {
+            let run = |merge: bool| {
+                let mut state =
+                    State::builder().with_database(chain.db.clone()).with_bundle_update().build();
+                let mut env = chain.config.evm_env(chain.parent.header());
+                env.block_env.number = U256::from(10);
+                let mut executor = super::BlockExecutor::new(&chain.config, &mut state, env);
+                let attributes = chain.l1_attributes(0);
+                executor.execute(&attributes, DEPOSITOR, None).expect("included");
+                for tx in &block {
+                    assert!(executor.execute(tx, ALICE, None).expect("valid").success);
+                }
+                if merge {
+                    drop(executor);
+                    state.merge_transitions(BundleRetention::PlainState);
+                    state.take_bundle()
+                } else {
+                    executor.finish().expect("a block").bundle
+                }
+            };
+            let (ours, revms) = (run(false), run(true));
+            let contract = ours.state.get(&CONTRACT);
+            assert_eq!(contract.is_some(), index != 1, "{fork} {index}: changed back is unchanged");
+            let destroyed = contract.is_some_and(|account| account.was_destroyed());
+            assert_eq!(destroyed, fork == "canyon" && index > 1, "{fork} {index}");
+            for (address, account) in &revms.state {
+                let same = ours.state.get(address);
+                let absent = account.info.is_none() && account.original_info.is_none();
+                assert!(absent || same == Some(account), "{fork} {index}: {address}");
+            }
+            assert!(ours.state.keys().all(|address| revms.state.contains_key(address)));
+            assert_eq!(ours.contracts, revms.contracts, "{fork} {index}");
+        }
+    }
+}
+
+fn transfer_to_contract(nonce: u64) -> Recovered<OpTxEnvelope> {
+    signed(TxEip1559 { to: TxKind::Call(CONTRACT), gas_limit: 100_000, ..transfer(nonce) })
 }
 
 #[test]
