@@ -130,26 +130,25 @@ impl Preimages {
             None | Some(TrieNode::EmptyRoot) => None,
             // Below the root, leaves live in their parents.
             Some(TrieNode::Leaf(leaf)) => {
-                path.is_empty().then(|| Node::leaf(full_key(path, None, &leaf.key)))
+                path.is_empty().then(|| Node::leaf(&full_key(path, None, &leaf.key)))
             }
             Some(TrieNode::Extension(extension)) => {
-                Some(Node::extension(extension.key, extension.child))
+                Some(Node::extension(&extension.key, &extension.child))
             }
             Some(TrieNode::Branch(branch)) => {
                 let mut children = Vec::new();
                 for (nibble, child) in branch.as_ref().children() {
-                    let Some(rlp) = child else { continue };
-                    let child = match self.resolve(rlp) {
-                        Ok(TrieNode::Leaf(leaf)) => Child::Leaf {
-                            key: full_key(path, Some(nibble), &leaf.key),
-                            rlp: rlp.clone(),
-                        },
-                        Ok(_) | Err(PreimageError::Missing(_)) => Child::Node(rlp.clone()),
+                    let Some(reference) = child.cloned() else { continue };
+                    let child = match self.resolve(&reference) {
+                        Ok(TrieNode::Leaf(leaf)) => {
+                            Child::Leaf { key: full_key(path, Some(nibble), &leaf.key), reference }
+                        }
+                        Ok(_) | Err(PreimageError::Missing(_)) => Child::Node(reference),
                         Err(error) => return Err(error),
                     };
                     children.push((nibble, child));
                 }
-                Some(Node::branch(children))
+                Some(Node::branch(children.iter().map(|(nibble, child)| (*nibble, child))))
             }
         })
     }
@@ -217,27 +216,28 @@ impl Database for &StatelessState<'_> {
 
 impl TrieReader for StatelessState<'_> {
     fn account(&self, hashed: B256) -> Result<Option<TrieAccount>, TrieReadError> {
-        self.preimages.account(self.parent.state_root, hashed).map_err(TrieReadError::new)
+        self.preimages.account(self.parent.state_root, hashed).map_err(TrieReadError::source)
     }
 
     fn storage(&self, account: B256, slot: B256) -> Result<U256, TrieReadError> {
         match TrieReader::account(self, account)? {
             Some(account) => {
-                self.preimages.slot(account.storage_root, slot).map_err(TrieReadError::new)
+                self.preimages.slot(account.storage_root, slot).map_err(TrieReadError::source)
             }
             None => Ok(U256::ZERO),
         }
     }
 
     fn account_node(&self, path: &Nibbles) -> Result<Option<Node>, TrieReadError> {
-        self.preimages.stored_node(self.parent.state_root, path).map_err(TrieReadError::new)
+        self.preimages.stored_node(self.parent.state_root, path).map_err(TrieReadError::source)
     }
 
     fn storage_node(&self, account: B256, path: &Nibbles) -> Result<Option<Node>, TrieReadError> {
         match TrieReader::account(self, account)? {
-            Some(account) => {
-                self.preimages.stored_node(account.storage_root, path).map_err(TrieReadError::new)
-            }
+            Some(account) => self
+                .preimages
+                .stored_node(account.storage_root, path)
+                .map_err(TrieReadError::source),
             None => Ok(None),
         }
     }
