@@ -14,8 +14,18 @@ use revm::Database;
 
 pub use op_revm::L1BlockInfo;
 
+/// Selector of `setL1BlockValues(…)`.
+const BEDROCK_SELECTOR: [u8; 4] = [0x01, 0x5d, 0x8e, 0xb9];
+/// Selector of `setL1BlockValuesEcotone()`.
+const ECOTONE_SELECTOR: [u8; 4] = [0x44, 0x0a, 0x5e, 0x20];
+/// Selector of `setL1BlockValuesIsthmus()`.
+const ISTHMUS_SELECTOR: [u8; 4] = [0x09, 0x89, 0x99, 0xbe];
 /// Selector of `setL1BlockValuesJovian()`.
 const JOVIAN_SELECTOR: [u8; 4] = [0x3d, 0xb6, 0xbe, 0x2b];
+/// Length of the Bedrock L1-attributes calldata.
+const BEDROCK_LEN: usize = 260;
+/// Length of the Ecotone L1-attributes calldata.
+const ECOTONE_LEN: usize = 164;
 /// Length of the Isthmus L1-attributes calldata.
 const ISTHMUS_LEN: usize = 176;
 /// Length of the Jovian L1-attributes calldata.
@@ -56,7 +66,7 @@ impl EstimatedSize {
     }
 }
 
-/// The L1-attributes calldata of a Jovian block does not say its DA footprint gas scalar.
+/// Calldata is not the L1 attributes that its block needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum L1AttributesError {
     /// Shorter than the Jovian form.
@@ -65,6 +75,9 @@ pub enum L1AttributesError {
     /// Long enough, but for another method.
     #[error("L1 attributes transaction data does not have Jovian selector")]
     WrongSelector,
+    /// No form that any fork knows.
+    #[error("unknown L1 attributes transaction data of {0} bytes")]
+    Unknown(usize),
 }
 
 /// Reads `daFootprintGasScalar` from the calldata of a Jovian block's L1-attributes deposit.
@@ -82,6 +95,43 @@ pub fn da_footprint_gas_scalar(calldata: &[u8]) -> Result<Option<u16>, L1Attribu
         return Err(L1AttributesError::WrongSelector);
     }
     Ok(Some(u16::from_be_bytes([calldata[JOVIAN_LEN - 2], calldata[JOVIAN_LEN - 1]])))
+}
+
+/// Reads the fee parameters of block `number` from the calldata of its L1-attributes deposit.
+///
+/// For whoever has the block at hand and not its state: receipts, and the pool's next head. In a
+/// block that activates Ecotone the attributes are Bedrock's, and so is the fee.
+pub fn l1_block_info_from_attributes(
+    calldata: &[u8],
+    number: u64,
+) -> Result<L1BlockInfo, L1AttributesError> {
+    let unknown = L1AttributesError::Unknown(calldata.len());
+    let (selector, _) = calldata.split_first_chunk::<4>().ok_or(unknown)?;
+    let uint = |start: usize, len: usize| U256::from_be_slice(&calldata[start..start + len]);
+    let mut info = L1BlockInfo { l2_block: Some(U256::from(number)), ..L1BlockInfo::default() };
+    match (*selector, calldata.len()) {
+        (BEDROCK_SELECTOR, BEDROCK_LEN) => {
+            info.l1_base_fee = uint(68, 32);
+            info.l1_fee_overhead = Some(uint(196, 32));
+            info.l1_base_fee_scalar = uint(228, 32);
+            info.empty_ecotone_scalars = true;
+            return Ok(info);
+        }
+        (ECOTONE_SELECTOR, ECOTONE_LEN) => {}
+        (ISTHMUS_SELECTOR, ISTHMUS_LEN) | (JOVIAN_SELECTOR, JOVIAN_LEN) => {
+            info.operator_fee_scalar = Some(uint(164, 4));
+            info.operator_fee_constant = Some(uint(168, 8));
+        }
+        _ => return Err(unknown),
+    }
+    info.l1_base_fee_scalar = uint(4, 4);
+    info.l1_blob_base_fee_scalar = Some(uint(8, 4));
+    info.l1_base_fee = uint(36, 32);
+    info.l1_blob_base_fee = Some(uint(68, 32));
+    if calldata.len() == JOVIAN_LEN {
+        info.da_footprint_gas_scalar = Some(uint(176, 2).to());
+    }
+    Ok(info)
 }
 
 /// Reads the fee parameters from `L1Block`'s storage, as they are valid in block `number`.
@@ -182,4 +232,78 @@ fn fee_scaled(info: &L1BlockInfo) -> U256 {
         .unwrap_or_default()
         .saturating_mul(info.l1_blob_base_fee_scalar.unwrap_or_default());
     calldata.saturating_add(blob)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every byte is its own index, so that a field in the wrong place shows.
+    fn calldata(selector: [u8; 4], len: usize) -> Vec<u8> {
+        let mut calldata: Vec<u8> = (0..len).map(|index| index as u8).collect();
+        calldata[..4].copy_from_slice(&selector);
+        calldata
+    }
+
+    fn bytes(start: u8, len: u8) -> U256 {
+        U256::from_be_slice(&(start..start + len).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn attributes_of_every_fork_are_read() {
+        let read = |selector, len| {
+            l1_block_info_from_attributes(&calldata(selector, len), 7).expect("a known form")
+        };
+        let bedrock = read(BEDROCK_SELECTOR, BEDROCK_LEN);
+        assert_eq!(bedrock.l2_block, Some(U256::from(7)));
+        assert_eq!(bedrock.l1_base_fee, bytes(68, 32));
+        assert_eq!(bedrock.l1_fee_overhead, Some(bytes(196, 32)));
+        assert_eq!(bedrock.l1_base_fee_scalar, U256::from_be_slice(&calldata([0; 4], 260)[228..]));
+        assert!(uses_bedrock_formula(&bedrock, OpSpecId::ECOTONE));
+
+        let ecotone = read(ECOTONE_SELECTOR, ECOTONE_LEN);
+        assert_eq!(ecotone.l1_base_fee_scalar, bytes(4, 4));
+        assert_eq!(ecotone.l1_blob_base_fee_scalar, Some(bytes(8, 4)));
+        assert_eq!(ecotone.l1_base_fee, bytes(36, 32));
+        assert_eq!(ecotone.l1_blob_base_fee, Some(bytes(68, 32)));
+        assert_eq!(ecotone.operator_fee_scalar, None);
+        assert!(!uses_bedrock_formula(&ecotone, OpSpecId::ECOTONE));
+
+        let isthmus = read(ISTHMUS_SELECTOR, ISTHMUS_LEN);
+        assert_eq!(isthmus.operator_fee_scalar, Some(bytes(164, 4)));
+        assert_eq!(isthmus.operator_fee_constant, Some(bytes(168, 8)));
+        assert_eq!(isthmus.da_footprint_gas_scalar, None);
+
+        let jovian = read(JOVIAN_SELECTOR, JOVIAN_LEN);
+        assert_eq!(jovian.da_footprint_gas_scalar, Some(0xb0b1));
+        assert_eq!(jovian, L1BlockInfo { da_footprint_gas_scalar: Some(0xb0b1), ..isthmus });
+    }
+
+    #[test]
+    fn other_calldata_is_refused() {
+        for (selector, len) in [
+            (JOVIAN_SELECTOR, 177),
+            (JOVIAN_SELECTOR, 179),
+            (ISTHMUS_SELECTOR, 178),
+            ([0; 4], 260),
+            ([0; 4], 4),
+        ] {
+            let error = l1_block_info_from_attributes(&calldata(selector, len), 7);
+            assert_eq!(error, Err(L1AttributesError::Unknown(len)));
+        }
+        assert!(l1_block_info_from_attributes(&[0x3d], 7).is_err());
+    }
+
+    #[test]
+    fn footprint_scalar_is_the_last_word() {
+        let jovian = calldata(JOVIAN_SELECTOR, JOVIAN_LEN);
+        assert_eq!(da_footprint_gas_scalar(&jovian), Ok(Some(0xb0b1)));
+        // op-geth reads on where there is more.
+        assert_eq!(da_footprint_gas_scalar(&calldata(JOVIAN_SELECTOR, 200)), Ok(Some(0xb0b1)));
+        assert_eq!(da_footprint_gas_scalar(&calldata(ISTHMUS_SELECTOR, ISTHMUS_LEN)), Ok(None));
+        let wrong = da_footprint_gas_scalar(&calldata(ISTHMUS_SELECTOR, JOVIAN_LEN));
+        assert_eq!(wrong, Err(L1AttributesError::WrongSelector));
+        let short = da_footprint_gas_scalar(&calldata(JOVIAN_SELECTOR, 177));
+        assert_eq!(short, Err(L1AttributesError::TooShort(177)));
+    }
 }
