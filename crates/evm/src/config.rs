@@ -203,9 +203,10 @@ impl EvmConfig {
         let mut executor = BlockExecutor::new(self, &mut state, self.evm_env(header));
         executor.reserve(transactions.len());
         executor.apply_pre_execution(header.parent_hash, header.parent_beacon_block_root)?;
+        let sizes = executor.sizes(transactions);
         for (index, (tx, sender)) in transactions.iter().zip(block.senders()).enumerate() {
             executor
-                .execute(tx, *sender, None)
+                .execute(tx, *sender, sizes.get(index).copied())
                 .map_err(|error| executor::in_block(error, index, tx.tx_hash()))?;
         }
         Ok(executor.finish()?)

@@ -20,12 +20,16 @@ use alloy_op_hardforks::OpHardforks;
 use alloy_primitives::{Address, B256, Bytes};
 use op_alloy_consensus::{OpReceipt, OpTxEnvelope};
 use op_revm::OpSpecId;
+use rayon::prelude::*;
 use revm::{
     Database as _, DatabaseCommit, Inspector,
     context::{Block, result::EVMError},
     database::{State, TransitionState},
     inspector::NoOpInspector,
 };
+
+/// Below this many transactions, handing them to other threads costs more than it gains.
+const PARALLEL_THRESHOLD: usize = 64;
 
 /// What one executed transaction did.
 #[derive(Debug, Clone, Copy)]
@@ -100,6 +104,25 @@ impl<'a, DB: Database> BlockExecutor<'a, DB> {
 
     pub(crate) fn reserve(&mut self, transactions: usize) {
         self.receipts.reserve(transactions);
+    }
+
+    /// The estimated size of every transaction, found on all cores; empty where the fork does not
+    /// need sizes, and for a block so small that finding them one by one is as fast.
+    pub(crate) fn sizes(&self, transactions: &[OpTxEnvelope]) -> Vec<EstimatedSize> {
+        if !self.spec_id.is_enabled_in(OpSpecId::FJORD) || transactions.len() < PARALLEL_THRESHOLD {
+            return Vec::new();
+        }
+        transactions
+            .par_iter()
+            .map_init(Vec::new, |encoded, tx| {
+                if tx.is_deposit() {
+                    return EstimatedSize::MIN;
+                }
+                encoded.clear();
+                tx.encode_2718(encoded);
+                EstimatedSize::of(encoded)
+            })
+            .collect()
     }
 
     pub(crate) fn apply_pre_execution(

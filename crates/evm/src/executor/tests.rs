@@ -6,7 +6,7 @@ use crate::{
     test_chain::*,
     transactions_root, validate_block_pre_execution, validate_header, validate_post_execution,
 };
-use alloy_consensus::{TxEip1559, TxReceipt, transaction::Recovered};
+use alloy_consensus::{Header, TxEip1559, TxReceipt, transaction::Recovered};
 use alloy_eips::{Encodable2718, eip2935, eip4788};
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256, address};
 use op_alloy_consensus::{OpReceipt, OpTxEnvelope, OpTxReceipt, TxDeposit, TxPostExec};
@@ -222,6 +222,38 @@ fn a_known_size_changes_nothing() {
         });
         assert_eq!(plain.output.bundle, sized.output.bundle, "{fork}");
         assert_eq!(plain.output.receipts, sized.output.receipts, "{fork}");
+    }
+}
+
+/// Blocks of many transactions are sized ahead, on all cores.
+#[test]
+fn large_blocks_execute_as_they_were_built() {
+    for fork in ["ecotone", "fjord", "karst"] {
+        let mut chain = TestChain::new(fork);
+        fees(&mut chain);
+        let (_, parts, _) = chain.build(|builder| {
+            builder.push(chain.l1_attributes(400)).expect("included");
+            for nonce in 0..100_u64 {
+                let input = (0..nonce * 7).map(|i| (i * i) as u8).collect();
+                let tx = TxEip1559 { input, gas_limit: 100_000, ..transfer(nonce) };
+                builder.push(signed(tx)).expect("valid");
+            }
+        });
+        let header = Header {
+            number: 10,
+            timestamp: 1_000,
+            gas_limit: GAS_LIMIT,
+            base_fee_per_gas: Some(parts.base_fee),
+            beneficiary: SEQUENCER_VAULT,
+            mix_hash: chain.next.prev_randao,
+            parent_hash: chain.parent.hash(),
+            parent_beacon_block_root: chain.next.parent_beacon_block_root,
+            ..Header::default()
+        };
+        let (block, built) = parts.into_block(header);
+        let output = chain.config.execute(chain.db, &block).expect("valid");
+        assert_eq!(output.bundle, built.bundle, "{fork}");
+        assert_eq!(output.blob_gas_used, built.blob_gas_used, "{fork}");
     }
 }
 
