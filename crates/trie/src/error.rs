@@ -14,6 +14,9 @@ pub enum TrieReadError {
     /// The store holds bytes that are not a trie node.
     #[error("stored trie node is malformed: {0}")]
     Node(#[from] NodeDecodeError),
+    /// A witness does not hold the node that was asked for.
+    #[error("the witness has no sound node with hash {0}")]
+    Unwitnessed(B256),
 }
 
 impl TrieReadError {
@@ -74,6 +77,14 @@ pub enum TrieError {
         /// The trie.
         trie: TrieId,
         /// Full key of the leaf.
+        key: B256,
+    },
+    /// Leaves were given to a builder out of order, or twice.
+    #[error("leaf {key} does not come after {previous}")]
+    KeyOrder {
+        /// The leaf before.
+        previous: B256,
+        /// The leaf that was refused.
         key: B256,
     },
     /// A node cannot stand where it was found.

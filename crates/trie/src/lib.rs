@@ -1,17 +1,35 @@
 //! State trie.
 
+mod build;
+mod cache;
 mod error;
+mod hash;
 mod hashed;
+mod keccak;
 mod layer;
+mod memory;
 mod node;
+mod plan;
+mod proof;
 mod reader;
+mod rlp;
 mod root;
+mod stateless;
+mod tree;
+mod witness;
 
 pub use alloy_trie::{EMPTY_ROOT_HASH, TrieAccount, nodes::RlpNode};
+pub use build::TrieBuilder;
+pub use cache::{Cached, TrieCache};
 pub use error::{TrieError, TrieId, TrieReadError};
 pub use hashed::{HashedAccount, HashedPostState, HashedStorage};
 pub use layer::{Layered, NodeUpdates, StateLayer, StorageTrieUpdates, TrieUpdates};
+pub use memory::MemoryState;
 pub use node::{BranchView, Child, ExtensionView, MAX_NODE_LEN, Node, NodeDecodeError, NodeView};
 pub use nybbles::Nibbles;
+pub use proof::{AccountProof, StorageProof, account_proof};
 pub use reader::TrieReader;
-pub use root::TrieOutput;
+pub use rlp::{LeafValue, MAX_LEAF_VALUE};
+pub use root::{TrieOutput, state_root};
+pub use stateless::WitnessState;
+pub use witness::witness;

@@ -1,0 +1,550 @@
+//! The shape of a trie after changes, hashes not yet computed.
+//!
+//! A [`Plan`] holds what is new: leaves, branches and extensions, of one or many tries. It is made
+//! by walking from the root down the changed paths and back; nodes are read only where a change
+//! goes, or where a branch is left with one child. How nodes hash is
+//! [`hash`](crate::hash)'s business.
+
+use crate::{
+    Child, Node, NodeView, TrieError,
+    node::BranchView,
+    rlp::{KEY_NIBBLES, LeafValue},
+    tree::Tree,
+};
+use alloy_primitives::B256;
+use alloy_trie::{EMPTY_ROOT_HASH, nodes::RlpNode};
+use nybbles::Nibbles;
+use rayon::prelude::*;
+use std::ops::Range;
+
+/// From how many changes under one branch on its children are planned in parallel.
+const PARALLEL: usize = 256;
+
+/// A key's new value; `None` deletes. Lists of changes are sorted by key, without repetition.
+pub(crate) type Change<V> = (B256, Option<V>);
+
+/// New leaves and nodes of one or many tries.
+pub(crate) struct Plan<V> {
+    pub(crate) leaves: Vec<NewLeaf<V>>,
+    pub(crate) nodes: Vec<NewNode>,
+    /// Children of new branches, each branch's own in one range, in nibble order.
+    pub(crate) entries: Vec<(u8, Entry)>,
+    /// Stored nodes that go, unless a new one takes the place.
+    pub(crate) removed: Vec<(u32, Nibbles)>,
+    /// New roots by trie. A trie that stays as it is has none.
+    pub(crate) roots: Vec<(u32, Entry)>,
+}
+
+pub(crate) struct NewLeaf<V> {
+    pub(crate) key: B256,
+    pub(crate) value: V,
+    /// Nibbles of the key above this leaf; known when it has found its place.
+    pub(crate) depth: usize,
+}
+
+pub(crate) struct NewNode {
+    /// Which of the plan's tries.
+    pub(crate) tree: u32,
+    pub(crate) path: Nibbles,
+    pub(crate) kind: NewKind,
+}
+
+pub(crate) enum NewKind {
+    /// The children in `entries`, and those of `old` at all other nibbles.
+    Branch {
+        old: Option<Node>,
+        entries: Range<usize>,
+    },
+    Extension {
+        key: Nibbles,
+        branch: Link,
+    },
+}
+
+/// A branch, new or as it was.
+#[derive(Debug, Clone)]
+pub(crate) enum Link {
+    New(usize),
+    Old(RlpNode),
+}
+
+/// A child of a new branch, or a root.
+pub(crate) enum Entry {
+    Empty,
+    Leaf(usize),
+    Node(Link),
+}
+
+/// What stands at a path before the changes.
+enum At {
+    Empty,
+    Leaf(B256),
+    /// A stored node.
+    Node(RlpNode),
+    /// The rest of an extension that was split: not stored here.
+    Extension {
+        key: Nibbles,
+        branch: RlpNode,
+    },
+}
+
+/// What stands at a path after the changes. Leaves and extensions float: if the branch above goes,
+/// they move up, so they are placed only when that branch is sure to stay.
+enum Slot {
+    /// As before.
+    Kept,
+    Empty,
+    Leaf(usize),
+    Branch(Link),
+    Extension {
+        key: Nibbles,
+        branch: Link,
+    },
+}
+
+impl Slot {
+    /// The same thing seen from `prefix` further up, where no branch is in between.
+    fn under(self, prefix: &Nibbles) -> Self {
+        match self {
+            Self::Branch(branch) if !prefix.is_empty() => Self::Extension { key: *prefix, branch },
+            Self::Extension { key, branch } => Self::Extension { key: prefix.join(&key), branch },
+            other => other,
+        }
+    }
+}
+
+impl<V: LeafValue> Plan<V> {
+    pub(crate) const fn new() -> Self {
+        Self {
+            leaves: Vec::new(),
+            nodes: Vec::new(),
+            entries: Vec::new(),
+            removed: Vec::new(),
+            roots: Vec::new(),
+        }
+    }
+
+    /// Plans the changes of one trie with the given root. `index` tells it from the plan's others.
+    pub(crate) fn trie<T: Tree<Value = V>>(
+        &mut self,
+        index: u32,
+        tree: &T,
+        root: B256,
+        changes: &[Change<V>],
+    ) -> Result<(), TrieError> {
+        let path = Nibbles::new();
+        let at = if root == EMPTY_ROOT_HASH {
+            At::Empty
+        } else {
+            match tree.node(&path)?.view() {
+                NodeView::Leaf { key } => At::Leaf(key),
+                _ => At::Node(RlpNode::word_rlp(&root)),
+            }
+        };
+        let slot = Planner { index, tree, plan: self }.update(path, &at, changes)?;
+        if matches!(slot, Slot::Kept) {
+            return Ok(());
+        }
+        if matches!(slot, Slot::Empty) && matches!(at, At::Leaf(_)) {
+            self.removed.push((index, path));
+        }
+        let entry = self.place(index, path, slot);
+        self.roots.push((index, entry));
+        Ok(())
+    }
+
+    /// Takes in another plan; returns how far its leaves and nodes moved.
+    pub(crate) fn append(&mut self, other: Self) -> Moved {
+        let moved = Moved { leaves: self.leaves.len(), nodes: self.nodes.len() };
+        let entries = self.entries.len();
+        self.leaves.extend(other.leaves);
+        self.nodes.extend(other.nodes.into_iter().map(|node| NewNode {
+            kind: match node.kind {
+                NewKind::Branch { old, entries: Range { start, end } } => {
+                    NewKind::Branch { old, entries: start + entries..end + entries }
+                }
+                NewKind::Extension { key, branch } => {
+                    NewKind::Extension { key, branch: moved.link(branch) }
+                }
+            },
+            ..node
+        }));
+        self.entries
+            .extend(other.entries.into_iter().map(|(nibble, entry)| (nibble, moved.entry(entry))));
+        self.removed.extend(other.removed);
+        self.roots.extend(other.roots.into_iter().map(|(tree, entry)| (tree, moved.entry(entry))));
+        moved
+    }
+
+    /// Fixes what floats at its path.
+    fn place(&mut self, tree: u32, path: Nibbles, slot: Slot) -> Entry {
+        match slot {
+            Slot::Kept | Slot::Empty => Entry::Empty,
+            Slot::Leaf(leaf) => {
+                self.leaves[leaf].depth = path.len();
+                Entry::Leaf(leaf)
+            }
+            Slot::Branch(link) => Entry::Node(link),
+            Slot::Extension { key, branch } => {
+                let kind = NewKind::Extension { key, branch };
+                self.nodes.push(NewNode { tree, path, kind });
+                Entry::Node(Link::New(self.nodes.len() - 1))
+            }
+        }
+    }
+}
+
+/// Offsets of a plan's items after it was appended to another.
+#[derive(Clone, Copy)]
+pub(crate) struct Moved {
+    leaves: usize,
+    nodes: usize,
+}
+
+impl Moved {
+    fn link(self, link: Link) -> Link {
+        match link {
+            Link::New(node) => Link::New(node + self.nodes),
+            old @ Link::Old(_) => old,
+        }
+    }
+
+    fn entry(self, entry: Entry) -> Entry {
+        match entry {
+            Entry::Empty => Entry::Empty,
+            Entry::Leaf(leaf) => Entry::Leaf(leaf + self.leaves),
+            Entry::Node(link) => Entry::Node(self.link(link)),
+        }
+    }
+
+    fn slot(self, slot: Slot) -> Slot {
+        match slot {
+            Slot::Leaf(leaf) => Slot::Leaf(leaf + self.leaves),
+            Slot::Branch(link) => Slot::Branch(self.link(link)),
+            Slot::Extension { key, branch } => Slot::Extension { key, branch: self.link(branch) },
+            slot @ (Slot::Kept | Slot::Empty) => slot,
+        }
+    }
+}
+
+/// Walks one trie.
+struct Planner<'a, T: Tree> {
+    index: u32,
+    tree: &'a T,
+    plan: &'a mut Plan<T::Value>,
+}
+
+impl<T: Tree> Planner<'_, T> {
+    /// Applies changes whose keys all begin with `path` to what stands there.
+    fn update(
+        &mut self,
+        path: Nibbles,
+        at: &At,
+        changes: &[Change<T::Value>],
+    ) -> Result<Slot, TrieError> {
+        match at {
+            At::Empty => {
+                if let [(key, Some(value))] = changes {
+                    return Ok(self.leaf(*key, *value));
+                }
+                let inserts: Vec<_> = inserts(changes).collect();
+                Ok(if inserts.is_empty() { Slot::Kept } else { self.build(path.len(), &inserts) })
+            }
+            At::Leaf(key) => self.update_leaf(path, *key, changes),
+            At::Node(_) => {
+                let node = self.tree.node(&path)?;
+                match node.view() {
+                    NodeView::Branch(branch) => self.update_branch(path, &node, branch, changes),
+                    NodeView::Extension(extension) => {
+                        let (key, branch) = (extension.key(), extension.child());
+                        let slot = self.update_extension(path, key, &branch, changes)?;
+                        if !matches!(slot, Slot::Kept) {
+                            self.removed(path);
+                        }
+                        Ok(slot)
+                    }
+                    NodeView::Leaf { .. } => Err(self.tree.misplaced(&path)),
+                }
+            }
+            At::Extension { key, branch } => self.update_extension(path, *key, branch, changes),
+        }
+    }
+
+    fn update_leaf(
+        &mut self,
+        path: Nibbles,
+        key: B256,
+        changes: &[Change<T::Value>],
+    ) -> Result<Slot, TrieError> {
+        if let [(changed, value)] = changes
+            && *changed == key
+        {
+            return Ok(value.map_or(Slot::Empty, |value| self.leaf(key, value)));
+        }
+        let mut inserts: Vec<_> = inserts(changes).collect();
+        if changes.binary_search_by(|change| change.0.cmp(&key)).is_err() {
+            if inserts.is_empty() {
+                return Ok(Slot::Kept);
+            }
+            if !starts_with(&key, &path) {
+                return Err(self.tree.misplaced(&path));
+            }
+            let place = inserts.partition_point(|insert| insert.0 < key);
+            inserts.insert(place, (key, self.tree.value(key)?));
+        }
+        Ok(self.build(path.len(), &inserts))
+    }
+
+    fn update_branch(
+        &mut self,
+        path: Nibbles,
+        node: &Node,
+        branch: BranchView<'_>,
+        changes: &[Change<T::Value>],
+    ) -> Result<Slot, TrieError> {
+        if path.len() >= KEY_NIBBLES {
+            return Err(self.tree.misplaced(&path));
+        }
+        let child = |nibble| (child(&path, nibble), at(branch, nibble));
+
+        let mut changed = Vec::with_capacity(16.min(changes.len()));
+        if changes.len() < PARALLEL {
+            for (nibble, group) in groups(path.len(), changes) {
+                let (path, at) = child(nibble);
+                changed.push((nibble, self.update(path, &at, group)?));
+            }
+        } else {
+            let (index, tree) = (self.index, self.tree);
+            let parts: Vec<_> = groups(path.len(), changes)
+                .collect::<Vec<_>>()
+                .into_par_iter()
+                .map(|(nibble, group)| {
+                    let (path, at) = child(nibble);
+                    let mut plan = Plan::new();
+                    let slot = Planner { index, tree, plan: &mut plan }.update(path, &at, group)?;
+                    Ok((nibble, slot, plan))
+                })
+                .collect::<Result<_, TrieError>>()?;
+            for (nibble, slot, plan) in parts {
+                let moved = self.plan.append(plan);
+                changed.push((nibble, moved.slot(slot)));
+            }
+        }
+
+        changed.retain(|(_, slot)| !matches!(slot, Slot::Kept));
+        if changed.is_empty() {
+            return Ok(Slot::Kept);
+        }
+        let slot = self.settle(path, Some((node, branch)), changed)?;
+        if !matches!(slot, Slot::Branch(_)) {
+            self.removed(path);
+        }
+        Ok(slot)
+    }
+
+    /// Applies changes to an extension by `skip` to a branch, which may or may not be stored.
+    fn update_extension(
+        &mut self,
+        path: Nibbles,
+        skip: Nibbles,
+        branch: &RlpNode,
+        changes: &[Change<T::Value>],
+    ) -> Result<Slot, TrieError> {
+        let full = path.join(&skip);
+        if full.len() >= KEY_NIBBLES {
+            return Err(self.tree.misplaced(&path));
+        }
+        let shared = |key: &B256| Nibbles::unpack(key).common_prefix_length(&full);
+        let split = inserts(changes).map(|(key, _)| shared(&key)).min().unwrap_or(full.len());
+        if split == full.len() {
+            let inner = within(&full, changes);
+            if inner.is_empty() {
+                return Ok(Slot::Kept);
+            }
+            let slot = self.update(full, &At::Node(branch.clone()), inner)?;
+            return Ok(slot.under(&skip));
+        }
+
+        // Some insert leaves the extension: a branch comes to stand where the first one does.
+        let middle = full.slice(..split);
+        let old_nibble = full.get_unchecked(split);
+        let rest = full.slice(split + 1..);
+        let mut changed = Vec::new();
+        let mut old = Some(if rest.is_empty() {
+            At::Node(branch.clone())
+        } else {
+            At::Extension { key: rest, branch: branch.clone() }
+        });
+        for (nibble, group) in groups(split, within(&middle, changes)) {
+            if let Some(at) = old.take_if(|_| nibble > old_nibble) {
+                changed.push((old_nibble, floating(at)));
+            }
+            let path = child(&middle, nibble);
+            let slot = match old.take_if(|_| nibble == old_nibble) {
+                None => self.update(path, &At::Empty, group)?,
+                Some(at) => match self.update(path, &at, group)? {
+                    Slot::Kept => floating(at),
+                    slot => slot,
+                },
+            };
+            changed.push((nibble, slot));
+        }
+        if let Some(at) = old {
+            changed.push((old_nibble, floating(at)));
+        }
+        changed.retain(|(_, slot)| !matches!(slot, Slot::Kept));
+        let slot = self.settle(middle, None, changed)?;
+        Ok(slot.under(&middle.slice(path.len()..)))
+    }
+
+    /// Makes of the children that are left what can stand at `path`: a branch if there are at
+    /// least two, else the one child moved up, or nothing.
+    fn settle(
+        &mut self,
+        path: Nibbles,
+        old: Option<(&Node, BranchView<'_>)>,
+        changed: Vec<(u8, Slot)>,
+    ) -> Result<Slot, TrieError> {
+        let mut children = old.map_or(0, |(_, branch)| branch.children_mask());
+        for (nibble, slot) in &changed {
+            let bit = 1 << nibble;
+            children = if matches!(slot, Slot::Empty) { children & !bit } else { children | bit };
+        }
+        match children.count_ones() {
+            0 => Ok(Slot::Empty),
+            1 => {
+                let nibble = children.trailing_zeros() as u8;
+                let prefix = Nibbles::from_nibbles_unchecked([nibble]);
+                let new = changed.into_iter().find(|(changed, _)| *changed == nibble);
+                match (new, old) {
+                    (Some((_, slot)), _) => Ok(slot.under(&prefix)),
+                    (None, Some((_, branch))) => {
+                        Ok(self.lift(child(&path, nibble), &at(branch, nibble))?.under(&prefix))
+                    }
+                    (None, None) => Ok(Slot::Empty),
+                }
+            }
+            _ => {
+                let entries: Vec<_> = changed
+                    .into_iter()
+                    .map(|(nibble, slot)| {
+                        let path = child(&path, nibble);
+                        (nibble, self.plan.place(self.index, path, slot))
+                    })
+                    .collect();
+                Ok(self.branch(path, old.map(|(node, _)| node.clone()), entries))
+            }
+        }
+    }
+
+    /// Frees a child that no change has touched, to be moved up.
+    fn lift(&mut self, path: Nibbles, at: &At) -> Result<Slot, TrieError> {
+        match at {
+            At::Leaf(key) => {
+                let value = self.tree.value(*key)?;
+                Ok(self.leaf(*key, value))
+            }
+            At::Node(reference) => match self.tree.node(&path)?.view() {
+                NodeView::Branch(_) => Ok(Slot::Branch(Link::Old(reference.clone()))),
+                NodeView::Extension(extension) => {
+                    self.removed(path);
+                    let branch = Link::Old(extension.child());
+                    Ok(Slot::Extension { key: extension.key(), branch })
+                }
+                NodeView::Leaf { .. } => Err(self.tree.misplaced(&path)),
+            },
+            At::Empty | At::Extension { .. } => Err(self.tree.misplaced(&path)),
+        }
+    }
+
+    /// A new subtree of these leaves, whose keys share their first `depth` nibbles.
+    fn build(&mut self, depth: usize, leaves: &[(B256, T::Value)]) -> Slot {
+        let (first, last) = match leaves {
+            [] => return Slot::Empty,
+            [(key, value)] => return self.leaf(*key, *value),
+            [first, .., last] => (Nibbles::unpack(first.0), Nibbles::unpack(last.0)),
+        };
+        let path = first.slice(..first.common_prefix_length(&last));
+        let entries: Vec<_> = groups(path.len(), leaves)
+            .map(|(nibble, group)| {
+                let path = child(&path, nibble);
+                let slot = self.build(path.len(), group);
+                (nibble, self.plan.place(self.index, path, slot))
+            })
+            .collect();
+        self.branch(path, None, entries).under(&path.slice(depth..))
+    }
+
+    fn branch(&mut self, path: Nibbles, old: Option<Node>, entries: Vec<(u8, Entry)>) -> Slot {
+        let start = self.plan.entries.len();
+        self.plan.entries.extend(entries);
+        let kind = NewKind::Branch { old, entries: start..self.plan.entries.len() };
+        self.plan.nodes.push(NewNode { tree: self.index, path, kind });
+        Slot::Branch(Link::New(self.plan.nodes.len() - 1))
+    }
+
+    fn leaf(&mut self, key: B256, value: T::Value) -> Slot {
+        self.plan.leaves.push(NewLeaf { key, value, depth: 0 });
+        Slot::Leaf(self.plan.leaves.len() - 1)
+    }
+
+    fn removed(&mut self, path: Nibbles) {
+        self.plan.removed.push((self.index, path));
+    }
+}
+
+/// What a branch has at a nibble.
+fn at(branch: BranchView<'_>, nibble: u8) -> At {
+    match branch.child(nibble) {
+        None => At::Empty,
+        Some(Child::Leaf { key, .. }) => At::Leaf(key),
+        Some(Child::Node(reference)) => At::Node(reference),
+    }
+}
+
+/// The far side of a split extension when no change touches it.
+fn floating(at: At) -> Slot {
+    match at {
+        At::Extension { key, branch } => Slot::Extension { key, branch: Link::Old(branch) },
+        At::Node(branch) => Slot::Branch(Link::Old(branch)),
+        At::Empty | At::Leaf(_) => Slot::Kept,
+    }
+}
+
+fn inserts<V: Copy>(changes: &[Change<V>]) -> impl Iterator<Item = (B256, V)> + '_ {
+    changes.iter().filter_map(|(key, value)| Some((*key, (*value)?)))
+}
+
+/// Splits sorted keys by the nibble at `depth`, above which all are the same.
+fn groups<V>(depth: usize, mut items: &[(B256, V)]) -> impl Iterator<Item = (u8, &[(B256, V)])> {
+    std::iter::from_fn(move || {
+        let nibble = nibble(&items.first()?.0, depth);
+        let len = items.partition_point(|item| self::nibble(&item.0, depth) <= nibble);
+        let (group, rest) = items.split_at(len);
+        items = rest;
+        Some((nibble, group))
+    })
+}
+
+/// The changes whose keys begin with `prefix`.
+fn within<'a, V>(prefix: &Nibbles, changes: &'a [Change<V>]) -> &'a [Change<V>] {
+    let side = |key: &B256| Nibbles::unpack(key).slice(..prefix.len()).cmp(prefix);
+    let start = changes.partition_point(|(key, _)| side(key).is_lt());
+    let len = changes[start..].partition_point(|(key, _)| side(key).is_eq());
+    &changes[start..start + len]
+}
+
+fn child(path: &Nibbles, nibble: u8) -> Nibbles {
+    let mut path = *path;
+    path.push_unchecked(nibble);
+    path
+}
+
+pub(crate) fn nibble(key: &B256, depth: usize) -> u8 {
+    let byte = key[depth / 2];
+    if depth % 2 == 0 { byte >> 4 } else { byte & 0x0f }
+}
+
+fn starts_with(key: &B256, path: &Nibbles) -> bool {
+    Nibbles::unpack(key).starts_with(path)
+}
