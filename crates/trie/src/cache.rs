@@ -242,7 +242,7 @@ impl<R: TrieReader> TrieReader for Cached<R> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::MemoryState;
+    use crate::{MemoryState, TrieUpdates};
     use alloy_primitives::map::B256Map;
 
     fn account(nonce: u64) -> TrieAccount {
@@ -259,12 +259,11 @@ mod tests {
     }
 
     fn layer(state: &MemoryState) -> StateLayer {
-        let mut layer = StateLayer::default();
-        layer.accounts =
-            state.accounts.iter().map(|(key, account)| (*key, Some(*account))).collect();
-        layer.trie.account_nodes =
+        let accounts = state.accounts.iter().map(|(key, account)| (*key, Some(*account))).collect();
+        let account_nodes =
             state.account_nodes.iter().map(|(path, node)| (*path, Some(node.clone()))).collect();
-        layer
+        let trie = TrieUpdates { account_nodes, ..Default::default() };
+        StateLayer { accounts, trie, ..Default::default() }
     }
 
     #[test]

@@ -145,3 +145,136 @@ fn changed_storage(account: &BundleAccount) -> Option<HashedStorage> {
         .collect();
     Some(HashedStorage { wiped, slots })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloy_primitives::{Address, KECCAK256_EMPTY};
+    use revm::{
+        database::{AccountStatus, states::StorageSlot},
+        primitives::StorageKeyMap,
+    };
+
+    fn info(nonce: u64) -> AccountInfo {
+        AccountInfo { nonce, ..Default::default() }
+    }
+
+    fn slots(slots: &[(u64, u64, u64)]) -> StorageKeyMap<StorageSlot> {
+        slots
+            .iter()
+            .map(|(slot, before, after)| {
+                (
+                    U256::from(*slot),
+                    StorageSlot::new_changed(U256::from(*before), U256::from(*after)),
+                )
+            })
+            .collect()
+    }
+
+    fn bundle(accounts: Vec<(u8, BundleAccount)>) -> BundleState {
+        let state = accounts
+            .into_iter()
+            .map(|(byte, account)| (Address::repeat_byte(byte), account))
+            .collect();
+        BundleState { state, ..Default::default() }
+    }
+
+    fn address(byte: u8) -> B256 {
+        keccak256(Address::repeat_byte(byte))
+    }
+
+    fn slot(slot: u64) -> B256 {
+        keccak256(U256::from(slot).to_be_bytes::<32>())
+    }
+
+    #[test]
+    fn only_what_changed_is_taken() {
+        let storage = slots(&[(1, 5, 6), (2, 7, 7), (3, 8, 0)]);
+        let state = HashedPostState::from_bundle(&bundle(vec![
+            (
+                1,
+                BundleAccount::new(
+                    Some(info(1)),
+                    Some(info(2)),
+                    Default::default(),
+                    AccountStatus::Changed,
+                ),
+            ),
+            (2, BundleAccount::new(Some(info(3)), Some(info(3)), storage, AccountStatus::Changed)),
+            (
+                3,
+                BundleAccount::new(
+                    Some(info(4)),
+                    Some(info(4)),
+                    slots(&[(1, 9, 9)]),
+                    AccountStatus::Loaded,
+                ),
+            ),
+            (
+                4,
+                BundleAccount::new(
+                    None,
+                    None,
+                    Default::default(),
+                    AccountStatus::LoadedNotExisting,
+                ),
+            ),
+        ]));
+        let changed = HashedAccount { nonce: 2, balance: U256::ZERO, code_hash: KECCAK256_EMPTY };
+        assert_eq!(state.accounts, B256Map::from_iter([(address(1), Some(changed))]));
+        let slots = B256Map::from_iter([(slot(1), U256::from(6)), (slot(3), U256::ZERO)]);
+        let storage = HashedStorage { wiped: false, slots };
+        assert_eq!(state.storages, B256Map::from_iter([(address(2), storage)]));
+    }
+
+    #[test]
+    fn a_destroyed_account_loses_its_storage() {
+        // Slot 1 is written again to what it was before the destruction, slot 2 is not.
+        let storage = slots(&[(1, 5, 5), (2, 7, 0)]);
+        let state = HashedPostState::from_bundle(&bundle(vec![
+            (
+                1,
+                BundleAccount::new(
+                    Some(info(1)),
+                    None,
+                    slots(&[(1, 5, 0)]),
+                    AccountStatus::Destroyed,
+                ),
+            ),
+            (
+                2,
+                BundleAccount::new(
+                    Some(info(1)),
+                    Some(info(1)),
+                    storage,
+                    AccountStatus::DestroyedChanged,
+                ),
+            ),
+        ]));
+        assert_eq!(state.accounts, B256Map::from_iter([(address(1), None)]));
+        let gone = HashedStorage { wiped: true, slots: B256Map::default() };
+        let slots = B256Map::from_iter([(slot(1), U256::from(5))]);
+        let renewed = HashedStorage { wiped: true, slots };
+        assert_eq!(state.storages, B256Map::from_iter([(address(1), gone), (address(2), renewed)]));
+    }
+
+    #[test]
+    fn later_changes_win() {
+        let storage = |wiped, slots: &[(u64, u64)]| HashedStorage {
+            wiped,
+            slots: slots.iter().map(|(key, value)| (slot(*key), U256::from(*value))).collect(),
+        };
+        let state = |account, storage| HashedPostState {
+            accounts: B256Map::from_iter([(address(1), account)]),
+            storages: B256Map::from_iter([(address(1), storage)]),
+        };
+        let mut changes = state(None, storage(true, &[]));
+        let account = Some(HashedAccount::from(&info(1)));
+        changes.extend(&state(account, storage(false, &[(1, 2), (3, 4)])));
+        assert_eq!(changes, state(account, storage(true, &[(1, 2), (3, 4)])));
+        changes.extend(&state(account, storage(false, &[(3, 0)])));
+        assert_eq!(changes, state(account, storage(true, &[(1, 2), (3, 0)])));
+        changes.extend(&state(None, storage(true, &[(5, 6)])));
+        assert_eq!(changes, state(None, storage(true, &[(5, 6)])));
+    }
+}

@@ -73,22 +73,21 @@ impl<T: Copy> Batch<T> {
         let used = std::mem::take(&mut self.used);
         let mut hashes = [B256::ZERO; LANES];
         if used < worthwhile() {
-            for lane in 0..used {
-                hashes[lane] = keccak256(&self.bytes[lane][..self.lengths[lane]]);
+            for (lane, hash) in hashes.iter_mut().enumerate().take(used) {
+                *hash = keccak256(&self.bytes[lane][..self.lengths[lane]]);
             }
         } else {
-            for lane in 0..used {
-                let block_end = blocks * RATE;
-                let bytes = &mut self.bytes[lane];
-                bytes[self.lengths[lane]..block_end].fill(0);
-                bytes[self.lengths[lane]] = 0x01;
-                bytes[block_end - 1] |= 0x80;
+            let end = blocks * RATE;
+            for (bytes, length) in self.bytes.iter_mut().zip(self.lengths).take(used) {
+                bytes[length..end].fill(0);
+                bytes[length] = 0x01;
+                bytes[end - 1] |= 0x80;
             }
             many(&self.bytes, blocks, used, &mut hashes);
         }
-        for lane in 0..used {
-            if let Some(tag) = self.tags[lane] {
-                done(tag, hashes[lane]);
+        for (tag, hash) in self.tags.iter().zip(hashes).take(used) {
+            if let Some(tag) = tag {
+                done(*tag, hash);
             }
         }
     }

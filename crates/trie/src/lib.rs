@@ -1,4 +1,4 @@
-//! State trie.
+#![doc = include_str!("../README.md")]
 
 mod build;
 mod cache;
@@ -10,6 +10,7 @@ mod layer;
 mod memory;
 mod node;
 mod plan;
+mod prefetch;
 mod proof;
 mod reader;
 mod rlp;
@@ -27,6 +28,7 @@ pub use layer::{Layered, NodeUpdates, StateLayer, StorageTrieUpdates, TrieUpdate
 pub use memory::MemoryState;
 pub use node::{BranchView, Child, ExtensionView, MAX_NODE_LEN, Node, NodeDecodeError, NodeView};
 pub use nybbles::Nibbles;
+pub use prefetch::prefetch;
 pub use proof::{AccountProof, StorageProof, account_proof};
 pub use reader::TrieReader;
 pub use rlp::{LeafValue, MAX_LEAF_VALUE};

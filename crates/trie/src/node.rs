@@ -427,3 +427,123 @@ fn read_reference(slot: &[u8], inlined: bool) -> RlpNode {
         RlpNode::word_rlp(&B256::from_slice(slot))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn reference() -> impl Strategy<Value = RlpNode> {
+        prop_oneof![
+            3 => any::<[u8; 32]>().prop_map(|hash| RlpNode::word_rlp(&B256::from(hash))),
+            1 => prop::collection::vec(any::<u8>(), 1..32)
+                .prop_map(|rlp| RlpNode::from_raw(&rlp).expect("short")),
+        ]
+    }
+
+    fn children() -> impl Strategy<Value = Vec<(u8, Child)>> {
+        let child = (any::<Option<[u8; 31]>>(), reference());
+        prop::collection::btree_map(0..16u8, child, 2..=16).prop_map(|children| {
+            children
+                .into_iter()
+                .map(|(nibble, (key, reference))| match key {
+                    Some(tail) => {
+                        let mut key = B256::repeat_byte(nibble);
+                        key[1..].copy_from_slice(&tail);
+                        (nibble, Child::Leaf { key, reference })
+                    }
+                    None => (nibble, Child::Node(reference)),
+                })
+                .collect()
+        })
+    }
+
+    fn branch(children: &[(u8, Child)]) -> Node {
+        Node::branch(children.iter().map(|(nibble, child)| (*nibble, child)))
+    }
+
+    fn node() -> impl Strategy<Value = Node> {
+        prop_oneof![
+            children().prop_map(|children| branch(&children)),
+            (any::<[u8; 32]>(), 1..64usize, reference()).prop_map(|(key, len, child)| {
+                Node::extension(&Nibbles::unpack(key).slice(..len), &child)
+            }),
+            any::<[u8; 32]>().prop_map(|key| Node::leaf(&B256::from(key))),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn a_branch_gives_back_its_children(children in children()) {
+            let node = branch(&children);
+            prop_assert!(node.encoded().len() <= MAX_NODE_LEN);
+            let NodeView::Branch(view) = node.view() else { panic!("a branch") };
+            prop_assert_eq!(view.children().collect::<Vec<_>>(), children);
+        }
+
+        #[test]
+        fn an_extension_gives_back_its_key_and_child(key: [u8; 32], len in 1..64usize, child in reference()) {
+            let key = Nibbles::unpack(key).slice(..len);
+            let node = Node::extension(&key, &child);
+            let NodeView::Extension(view) = node.view() else { panic!("an extension") };
+            prop_assert_eq!((view.key(), view.child()), (key, child));
+        }
+
+        #[test]
+        fn what_is_encoded_decodes(node in node()) {
+            prop_assert_eq!(Node::decode(node.encoded()), Ok(node));
+        }
+
+        #[test]
+        fn no_other_length_decodes(node in node(), cut in any::<prop::sample::Index>(), more: u8) {
+            let bytes = node.encoded();
+            prop_assert!(Node::decode(&bytes[..cut.index(bytes.len())]).is_err());
+            prop_assert!(Node::decode(&[bytes, &[more]].concat()).is_err());
+        }
+
+        /// Whatever decodes is the one form of what it says: nothing in it goes unread.
+        #[test]
+        fn a_node_has_one_form(node in node(), at in any::<prop::sample::Index>(), flip in 1..=255u8) {
+            let mut bytes = node.encoded().to_vec();
+            let at = at.index(bytes.len());
+            bytes[at] ^= flip;
+            if let Ok(other) = Node::decode(&bytes) {
+                let again = match other.view() {
+                    NodeView::Branch(view) => branch(&view.children().collect::<Vec<_>>()),
+                    NodeView::Extension(view) => Node::extension(&view.key(), &view.child()),
+                    NodeView::Leaf { key } => Node::leaf(&key),
+                };
+                prop_assert_eq!(again.encoded(), bytes);
+            }
+        }
+
+        #[test]
+        fn noise_is_refused_or_read(bytes in prop::collection::vec(any::<u8>(), 0..1100)) {
+            if let Ok(node) = Node::decode(&bytes) {
+                let text = format!("{node:?}");
+                prop_assert!(!text.is_empty());
+            }
+        }
+    }
+
+    #[test]
+    fn damage_is_named() {
+        let reference = RlpNode::word_rlp(&B256::ZERO);
+        let leaf =
+            |byte| Child::Leaf { key: B256::repeat_byte(byte), reference: reference.clone() };
+        let sound = branch(&[(1, leaf(0x11)), (2, leaf(0x22))]);
+        let with = |at: usize, byte: u8| {
+            let mut bytes = sound.encoded().to_vec();
+            bytes[at] = byte;
+            Node::decode(&bytes).expect_err("damaged")
+        };
+        assert_eq!(with(0, 9), NodeDecodeError::Kind(9));
+        assert!(matches!(with(2, 2), NodeDecodeError::Masks { .. }));
+        assert!(matches!(with(4, 1), NodeDecodeError::Masks { .. }));
+        assert!(matches!(with(2, 7), NodeDecodeError::Length { .. }));
+        assert_eq!(with(6, 2), NodeDecodeError::Reference);
+        assert_eq!(with(7 + 64, 0x33), NodeDecodeError::KeyOrder);
+        assert_eq!(Node::decode(&[]), Err(NodeDecodeError::Length { expected: 1, given: 0 }));
+        assert_eq!(Node::decode(&[2, 0, 64]), Err(NodeDecodeError::ExtensionKey));
+    }
+}

@@ -350,10 +350,7 @@ impl<T: Tree> Planner<'_, T> {
         branch: &RlpNode,
         changes: &[Change<T::Value>],
     ) -> Result<Slot, TrieError> {
-        let full = path.join(&skip);
-        if full.len() >= KEY_NIBBLES {
-            return Err(self.tree.misplaced(&path));
-        }
+        let full = self.tree.beyond(&path, &skip)?;
         let shared = |key: &B256| Nibbles::unpack(key).common_prefix_length(&full);
         let split = inserts(changes).map(|(key, _)| shared(&key)).min().unwrap_or(full.len());
         if split == full.len() {
@@ -447,6 +444,7 @@ impl<T: Tree> Planner<'_, T> {
             At::Node(reference) => match self.tree.node(&path)?.view() {
                 NodeView::Branch(_) => Ok(Slot::Branch(Link::Old(reference.clone()))),
                 NodeView::Extension(extension) => {
+                    self.tree.beyond(&path, &extension.key())?;
                     self.removed(path);
                     let branch = Link::Old(extension.child());
                     Ok(Slot::Extension { key: extension.key(), branch })
@@ -542,7 +540,7 @@ fn child(path: &Nibbles, nibble: u8) -> Nibbles {
 
 pub(crate) fn nibble(key: &B256, depth: usize) -> u8 {
     let byte = key[depth / 2];
-    if depth % 2 == 0 { byte >> 4 } else { byte & 0x0f }
+    if depth.is_multiple_of(2) { byte >> 4 } else { byte & 0x0f }
 }
 
 fn starts_with(key: &B256, path: &Nibbles) -> bool {

@@ -70,47 +70,68 @@ pub(crate) struct Proven<V> {
     pub(crate) nodes: Vec<Bytes>,
 }
 
-/// Walks from the root to a key.
+/// Proves what a trie with this root has at a key.
 pub(crate) fn prove<T: Tree>(
     tree: &T,
     root: B256,
     key: B256,
 ) -> Result<Proven<T::Value>, TrieError> {
     let mut nodes = Vec::new();
+    let mut rlp = NodeRlp::new();
+    let end = walk(tree, root, key, |node| {
+        push(&mut nodes, node_rlp(tree, node, &mut rlp)?);
+        Ok(())
+    })?;
+    let Some(End { key: found, depth }) = end else { return Ok(Proven { value: None, nodes }) };
+    let value = tree.value(found)?;
+    if depth > 0 {
+        push(&mut nodes, rlp.leaf(&found, depth, &value));
+    }
+    Ok(Proven { value: (found == key).then_some(value), nodes })
+}
+
+/// The leaf a walk ends at: the one looked for, or another that stands in its way.
+pub(crate) struct End {
+    key: B256,
+    /// Nibbles above the leaf; 0 when it is the root, and so a stored node.
+    depth: usize,
+}
+
+/// Goes from the root towards a key and shows every stored node on the way.
+pub(crate) fn walk<T: Tree>(
+    tree: &T,
+    root: B256,
+    key: B256,
+    mut visit: impl FnMut(&Node) -> Result<(), TrieError>,
+) -> Result<Option<End>, TrieError> {
     if root == EMPTY_ROOT_HASH {
-        return Ok(Proven { value: None, nodes });
+        return Ok(None);
     }
     let full = Nibbles::unpack(key);
     let mut path = Nibbles::new();
-    let mut rlp = NodeRlp::new();
-    let value = loop {
+    loop {
         let node = tree.node(&path)?;
-        push(&mut nodes, node_rlp(tree, &node, &mut rlp)?);
+        visit(&node)?;
         match node.view() {
             NodeView::Branch(_) if path.len() >= full.len() => {
                 return Err(tree.misplaced(&path));
             }
             NodeView::Branch(branch) => match branch.child(nibble(&key, path.len())) {
-                None => break None,
-                Some(Child::Node(_)) => path.push(full.get_unchecked(path.len())),
-                Some(Child::Leaf { key: found, .. }) => {
-                    let value = tree.value(found)?;
-                    push(&mut nodes, rlp.leaf(&found, path.len() + 1, &value));
-                    break (found == key).then_some(value);
+                None => return Ok(None),
+                Some(Child::Leaf { key, .. }) => {
+                    return Ok(Some(End { key, depth: path.len() + 1 }));
                 }
+                Some(Child::Node(_)) => path.push(full.get_unchecked(path.len())),
             },
             NodeView::Extension(extension) => {
-                path.extend(&extension.key());
+                path = tree.beyond(&path, &extension.key())?;
                 if !full.starts_with(&path) {
-                    break None;
+                    return Ok(None);
                 }
             }
-            NodeView::Leaf { key: found } => {
-                break if found == key { Some(tree.value(found)?) } else { None };
-            }
+            NodeView::Leaf { key } => return Ok(Some(End { key, depth: 0 })),
         }
-    };
-    Ok(Proven { value, nodes })
+    }
 }
 
 /// A node's RLP.
@@ -213,9 +234,9 @@ mod tests {
         let slots = [4, 5].map(B256::repeat_byte);
         let accounts = addresses.iter().map(|address| (keccak256(address), account(7))).collect();
         let storage =
-            (keccak256(addresses[0]), [(keccak256(slots[0]), U256::from(6))].into_iter().collect());
+            (keccak256(addresses[0]), B256Map::from_iter([(keccak256(slots[0]), U256::from(6))]));
         let (state, root) =
-            MemoryState::build(accounts, [storage].into_iter().collect()).expect("sorted keys");
+            MemoryState::build(accounts, B256Map::from_iter([storage])).expect("sorted keys");
 
         let proof = account_proof(&state, root, addresses[0], &slots).expect("sound state");
         let account = proof.account.expect("there");

@@ -37,7 +37,7 @@ impl NodeRlp {
     pub(crate) fn leaf<V: LeafValue>(&mut self, key: &B256, depth: usize, value: &V) -> &[u8] {
         self.end = PAYLOAD;
         let packed = &key.as_slice()[depth.div_ceil(2)..];
-        let head = if depth % 2 == 0 { 0x20 } else { 0x30 | (key[depth / 2] & 0x0f) };
+        let head = if depth.is_multiple_of(2) { 0x20 } else { 0x30 | (key[depth / 2] & 0x0f) };
         self.path(head, packed);
 
         let mut rlp = [0; MAX_LEAF_VALUE];

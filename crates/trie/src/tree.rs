@@ -1,6 +1,9 @@
 //! The account trie and storage tries, seen alike.
 
-use crate::{Node, TrieError, TrieId, TrieReadError, TrieReader, rlp::LeafValue};
+use crate::{
+    Node, TrieError, TrieId, TrieReadError, TrieReader,
+    rlp::{KEY_NIBBLES, LeafValue},
+};
 use alloy_primitives::{B256, U256};
 use alloy_trie::TrieAccount;
 use nybbles::Nibbles;
@@ -22,6 +25,15 @@ pub(crate) trait Tree: Sync {
     /// The value of a leaf that a node names.
     fn value(&self, key: B256) -> Result<Self::Value, TrieError> {
         self.read_value(key)?.ok_or_else(|| TrieError::MissingLeaf { trie: self.id(), key })
+    }
+
+    /// Where the extension at `path` leads to.
+    fn beyond(&self, path: &Nibbles, extension: &Nibbles) -> Result<Nibbles, TrieError> {
+        if path.len() + extension.len() < KEY_NIBBLES {
+            Ok(path.join(extension))
+        } else {
+            Err(self.misplaced(path))
+        }
     }
 
     fn misplaced(&self, path: &Nibbles) -> TrieError {

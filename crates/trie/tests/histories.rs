@@ -36,7 +36,8 @@ fn key() -> impl Strategy<Value = B256> {
 
 fn set_nibble(key: &mut [u8; 32], depth: usize, nibble: u8) {
     let byte = &mut key[depth / 2];
-    *byte = if depth % 2 == 0 { *byte & 0x0f | nibble << 4 } else { *byte & 0xf0 | nibble };
+    *byte =
+        if depth.is_multiple_of(2) { *byte & 0x0f | nibble << 4 } else { *byte & 0xf0 | nibble };
 }
 
 #[derive(Debug, Clone)]
@@ -268,7 +269,7 @@ fn big_blocks_take_the_parallel_way() {
                 ops.push(Op::Store(key(n + 1), key(block), U256::from(n)));
             }
         }
-        history.push((ops, block % 2 == 0));
+        history.push((ops, block.is_multiple_of(2)));
     }
     let mut model = Model::default();
     let mut chain = Chain {
