@@ -1,8 +1,8 @@
 #![doc = include_str!("../README.md")]
 
-mod preimages;
+mod stateless;
 
-pub use preimages::{PreimageError, Preimages, StatelessState};
+pub use stateless::{StatelessError, StatelessState};
 
 use std::{io::Write, path::PathBuf};
 

@@ -4,7 +4,7 @@ use alloy_consensus::{Header, transaction::SignerRecoverable};
 use alloy_eips::Decodable2718;
 use alloy_primitives::{Address, B64, B256, Bytes, U64, keccak256};
 use ascribe_chainspec::{ChainSpec, extra_data};
-use ascribe_conformance::{Preimages, StatelessState, report, vectors};
+use ascribe_conformance::{StatelessState, report, vectors};
 use ascribe_evm::{
     EvmConfig, HeaderRoots, L2_TO_L1_MESSAGE_PASSER_ADDRESS, NextBlock, assemble_header,
     receipts_root_and_bloom, transactions_root, validate_block_pre_execution, validate_header,
@@ -60,8 +60,7 @@ fn build(spec: &Arc<ChainSpec>, file: &Path) {
     let vector: Vector =
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
     let parent = SealedHeader::seal_slow(vector.parent_header);
-    let preimages = Preimages::new(vector.preimages);
-    let reader = StatelessState::new(&preimages, parent.header());
+    let before = StatelessState::new(parent.header(), vector.preimages);
     let attributes = vector.executing_payload;
     let timestamp = attributes.timestamp.to();
     let next = NextBlock {
@@ -77,7 +76,7 @@ fn build(spec: &Arc<ChainSpec>, file: &Path) {
     };
 
     let config = EvmConfig::new(Arc::clone(spec));
-    let mut state = State::builder().with_database(&reader).with_bundle_update().build();
+    let mut state = State::builder().with_database(&before).with_bundle_update().build();
     let mut builder = config.builder(&mut state, &parent, next).expect("the block starts");
     for raw in &attributes.transactions {
         let tx = OpTxEnvelope::decode_2718_exact(raw)
@@ -90,13 +89,13 @@ fn build(spec: &Arc<ChainSpec>, file: &Path) {
     let parts = builder.finish().expect("the block ends");
 
     let changes = HashedPostState::from_bundle(&parts.output.bundle);
-    let output = state_root(&reader, parent.state_root, &changes)
+    let output = state_root(before.witness(), parent.state_root, &changes)
         .unwrap_or_else(|error| panic!("{name}: {error}"));
     let passer = keccak256(L2_TO_L1_MESSAGE_PASSER_ADDRESS);
     let passer = match output.accounts.get(&passer) {
         Some(account) => *account,
         // Not touched by any of these blocks, and its root not needed before Isthmus.
-        None => TrieReader::account(&reader, passer).unwrap_or_default(),
+        None => before.witness().account(passer).unwrap_or_default(),
     };
     let (receipts_root, logs_bloom) =
         receipts_root_and_bloom(&parts.output.receipts, &**spec, timestamp);
@@ -114,7 +113,7 @@ fn build(spec: &Arc<ChainSpec>, file: &Path) {
     let (block, built) = parts.into_block(header);
     validate_header(spec, block.header(), &parent).expect("the header is valid");
     validate_block_pre_execution(spec, &block).expect("the body is valid");
-    let output = config.execute(&reader, &block).expect("the block executes");
+    let output = config.execute(&before, &block).expect("the block executes");
     validate_post_execution(block.header(), &output, receipts_root, logs_bloom)
         .expect("the outcome is the header's");
     assert_eq!(output.receipts, built.receipts, "{name}");
