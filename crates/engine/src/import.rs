@@ -1,0 +1,158 @@
+//! Executing a block, and making sure that it is what its header says.
+
+use crate::{
+    StateView,
+    block::MemoryBlock,
+    cache::{Caches, PlainChanges},
+    error::{ImportError, ProviderError},
+    stats::{Counters, Stage},
+};
+use alloy_consensus::Header;
+use alloy_op_hardforks::OpHardforks;
+use alloy_primitives::{B256, Bytes, keccak256};
+use ascribe_chainspec::ChainSpec;
+use ascribe_evm::{
+    EvmConfig, L2_TO_L1_MESSAGE_PASSER_ADDRESS, receipts_root_and_bloom,
+    validate_block_pre_execution, validate_header, validate_post_execution, validate_state_root,
+    validate_withdrawals_root,
+};
+use ascribe_storage::ExecutedBlock;
+use ascribe_trie::{EMPTY_ROOT_HASH, HashedPostState, StateLayer, TrieReader, state_root};
+use op_alloy_consensus::OpBlock;
+use reth_primitives_traits::RecoveredBlock;
+use revm::database::{BundleState, WrapDatabaseRef};
+use std::sync::Arc;
+
+/// What turns a block into an executed one. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Importer {
+    pub(crate) evm: EvmConfig,
+    pub(crate) caches: Caches,
+    pub(crate) counters: Arc<Counters>,
+}
+
+impl Importer {
+    /// Validates and executes a block on its parent's state.
+    pub(crate) fn import(
+        &self,
+        block: Arc<RecoveredBlock<OpBlock>>,
+        parent: &StateView,
+    ) -> Result<MemoryBlock, ImportError> {
+        let spec = self.evm.chain_spec();
+        let header = block.header();
+        validate_header(spec, header, parent.header())?;
+        validate_block_pre_execution(spec, &block)?;
+        validate_activation(spec, parent.header(), &block)?;
+
+        let output = self
+            .counters
+            .time(Stage::Execution, || self.evm.execute(WrapDatabaseRef(parent), &block))
+            .map_err(|error| ImportError::execution(header.number, error))?;
+
+        let (committed, (receipts_root, bloom)) = self.counters.time(Stage::Root, || {
+            rayon::join(
+                || Committed::new(parent, &self.caches, &output.bundle),
+                || receipts_root_and_bloom(&output.receipts, spec, header.timestamp),
+            )
+        });
+        validate_post_execution(header, &output, receipts_root, bloom)?;
+        let committed = committed?;
+        validate_withdrawals_root(spec, header, committed.message_passer_root)?;
+        validate_state_root(header, committed.state_root)?;
+
+        Counters::add(&self.counters.blocks_imported, 1);
+        Counters::add(&self.counters.gas_imported, header.gas_used);
+        Ok(committed.into_block(block, output.receipts))
+    }
+}
+
+/// From Jovian on, the block that activates a fork holds deposits only (specs: `derivation.md` of
+/// Jovian and Karst).
+fn validate_activation(
+    spec: &ChainSpec,
+    parent: &Header,
+    block: &RecoveredBlock<OpBlock>,
+) -> Result<(), ImportError> {
+    match activated_fork(spec, parent.timestamp, block.header().timestamp) {
+        Some(fork) if block.body().transactions.iter().any(|tx| !tx.is_deposit()) => {
+            Err(ImportError::Invalid(format!(
+                "unexpected non-deposit transactions in {fork} activation block"
+            )))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The fork that a block activates, if it is one whose activation block is kept free of
+/// transactions.
+pub(crate) fn activated_fork(
+    spec: &ChainSpec,
+    parent: u64,
+    timestamp: u64,
+) -> Option<&'static str> {
+    let jovian = |time| spec.is_jovian_active_at_timestamp(time);
+    let karst = |time| spec.is_karst_active_at_timestamp(time);
+    if karst(timestamp) && !karst(parent) {
+        Some("Karst")
+    } else if jovian(timestamp) && !jovian(parent) {
+        Some("Jovian")
+    } else {
+        None
+    }
+}
+
+/// What a block's changes come to.
+#[derive(Debug)]
+pub(crate) struct Committed {
+    layer: StateLayer,
+    codes: Vec<(B256, Bytes)>,
+    changes: PlainChanges,
+    pub(crate) state_root: B256,
+    /// Storage root of the `L2ToL1MessagePasser`.
+    pub(crate) message_passer_root: B256,
+}
+
+impl Committed {
+    /// Applies changes to the trie of the parent's state.
+    pub(crate) fn new(
+        parent: &StateView,
+        caches: &Caches,
+        bundle: &BundleState,
+    ) -> Result<Self, ProviderError> {
+        let (output, changes) = rayon::join(
+            || {
+                let hashed = HashedPostState::from_bundle(bundle);
+                let trie = parent.cached_trie(caches);
+                let output = state_root(&trie, parent.state_root(), &hashed)?;
+                let passer = keccak256(L2_TO_L1_MESSAGE_PASSER_ADDRESS);
+                let passer = match output.accounts.get(&passer) {
+                    Some(account) => *account,
+                    None => trie.account(passer)?,
+                };
+                let passer_root = passer.map_or(EMPTY_ROOT_HASH, |account| account.storage_root);
+                let root = output.state_root;
+                Ok((StateLayer::new(hashed, output), root, passer_root))
+            },
+            || PlainChanges::from_bundle(bundle),
+        );
+        let (layer, state_root, message_passer_root) =
+            output.map_err(|error: ascribe_trie::TrieError| ProviderError::from(error))?;
+        let codes = bundle.contracts.iter();
+        let codes = codes.map(|(hash, code)| (*hash, code.original_bytes())).collect();
+        Ok(Self { layer, codes, changes, state_root, message_passer_root })
+    }
+
+    pub(crate) fn into_block(
+        self,
+        block: Arc<RecoveredBlock<OpBlock>>,
+        receipts: Vec<op_alloy_consensus::OpReceipt>,
+    ) -> MemoryBlock {
+        let executed = ExecutedBlock {
+            block,
+            receipts: Arc::new(receipts),
+            layer: Arc::new(self.layer),
+            codes: Arc::new(self.codes),
+        };
+        MemoryBlock::new(executed, self.changes)
+    }
+}
