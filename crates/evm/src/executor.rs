@@ -167,7 +167,7 @@ impl<'a, DB: Database> BlockExecutor<'a, DB> {
         if tx.is_post_exec() {
             return Err(InvalidTx::UnsupportedType(tx.ty()).into());
         }
-        self.read_l1_attributes(tx)?;
+        let footprint_rule = self.footprint_rule(tx)?;
         let regolith = self.spec_id.is_enabled_in(OpSpecId::REGOLITH);
 
         // Before Regolith a system transaction is outside the block's gas.
@@ -197,6 +197,7 @@ impl<'a, DB: Database> BlockExecutor<'a, DB> {
 
         let success = result.result.is_success();
         let gas_used = result.result.tx_gas_used();
+        self.footprint = footprint_rule;
         self.gas_used += gas_used;
         self.footprint_used += footprint;
         self.receipts.push(receipt(
@@ -209,15 +210,15 @@ impl<'a, DB: Database> BlockExecutor<'a, DB> {
         Ok(Executed { gas_used, success })
     }
 
-    /// Takes the DA footprint gas scalar from the block's first transaction.
-    fn read_l1_attributes(&mut self, tx: &OpTxEnvelope) -> Result<(), InvalidTx> {
+    /// How footprints are counted once `tx` is in the block: the first transaction of a Jovian
+    /// block says it.
+    fn footprint_rule(&self, tx: &OpTxEnvelope) -> Result<Footprint, InvalidTx> {
         if !matches!(self.footprint, Footprint::Unknown) {
-            return Ok(());
+            return Ok(self.footprint);
         }
         let attributes = tx.as_deposit().ok_or(InvalidTx::MissingL1Attributes)?;
-        self.footprint = l1_fee::da_footprint_gas_scalar(&attributes.input)?
-            .map_or(Footprint::ActivationBlock, Footprint::Scalar);
-        Ok(())
+        let scalar = l1_fee::da_footprint_gas_scalar(&attributes.input)?;
+        Ok(scalar.map_or(Footprint::ActivationBlock, Footprint::Scalar))
     }
 
     /// Tells the EVM what a user transaction pays for L1 data, and returns its DA footprint, which

@@ -339,6 +339,16 @@ fn jovian_blocks_begin_with_l1_attributes() {
         assert_eq!(error.to_string(), "missing deposit transaction");
         let error = builder.push(mint_to(TxKind::Call(ALICE), 0, 100_000)).expect_err("too short");
         assert!(error.to_string().contains("too short"), "{error}");
+        // Attributes that do not fit are not the block's.
+        let mut greedy = chain.l1_attributes(1).into_parts();
+        if let OpTxEnvelope::Deposit(tx) = greedy.0 {
+            let tx = TxDeposit { gas_limit: GAS_LIMIT + 1, ..tx.into_inner() };
+            greedy.0 = tx.into();
+        }
+        let error = builder
+            .push(Recovered::new_unchecked(greedy.0, greedy.1))
+            .expect_err("more gas than the block has");
+        assert!(matches!(error, PushError::BlockFull(BlockFull::Gas { .. })), "{error}");
         let error = builder.finish().expect_err("still none");
         assert!(matches!(error, ExecutionError::Invalid(ConsensusError::MissingL1Attributes)));
     }
