@@ -177,3 +177,88 @@ impl PartialEq for Chain {
 }
 
 impl Eq for Chain {}
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        PoolConfig, TransactionOrigin, TxPool,
+        test_chain::{TestChain, Tx, account},
+    };
+    use alloy_primitives::Address;
+
+    fn filled(chain: &mut TestChain, txs: &[Tx]) -> TxPool {
+        let pool = chain.pool(PoolConfig::default());
+        for tx in txs {
+            pool.add(tx.recovered(), TransactionOrigin::External).expect("added");
+        }
+        pool
+    }
+
+    fn order(pool: &TxPool, base_fee: u64) -> Vec<(Address, u64)> {
+        pool.best(base_fee).map(|tx| (tx.sender(), tx.nonce())).collect()
+    }
+
+    #[test]
+    fn by_tip_then_by_arrival_and_by_nonce() {
+        let txs = [
+            Tx::of(1, 0).fees(1_000, 10),
+            Tx::of(1, 1).fees(1_000, 900),
+            Tx::of(2, 0).fees(1_000, 20),
+            Tx::of(3, 0).fees(110, 100),
+            Tx::of(4, 0).fees(1_000, 10),
+        ];
+        let pool = filled(&mut TestChain::new(), &txs);
+        // At a base fee of 100 the fourth tips 10 only.
+        let expected = [(2, 0), (1, 0), (1, 1), (3, 0), (4, 0)]
+            .map(|(sender, nonce)| (account(sender), nonce));
+        assert_eq!(order(&pool, 100), expected);
+        assert_eq!(order(&pool, 10)[0], (account(3), 0));
+        assert_eq!(order(&pool, 200).len(), 4);
+    }
+
+    #[test]
+    fn invalid_senders_are_skipped() {
+        let txs: Vec<_> = (0..3).flat_map(|nonce| [Tx::of(1, nonce), Tx::of(2, nonce)]).collect();
+        let pool = filled(&mut TestChain::new(), &txs);
+        let mut best = pool.best(100);
+        let first = best.next().expect("six are there").sender();
+        best.mark_invalid(first);
+        assert_eq!(best.by_ref().filter(|tx| tx.sender() == first).count(), 0);
+        // Also a sender that is not at hand.
+        let mut best = pool.best(100);
+        best.mark_invalid(account(2));
+        assert_eq!(best.count(), 3);
+    }
+
+    #[test]
+    fn the_pool_may_change_meanwhile() {
+        let mut chain = TestChain::new();
+        let rich = chain.accounts[&account(1)];
+        let senders: Vec<_> =
+            (0..1_000_u64).map(|index| Address::left_padding_from(&index.to_be_bytes())).collect();
+        chain.accounts.extend(senders.iter().map(|sender| (*sender, rich)));
+        let tx = |sender: &Address, nonce| Tx {
+            sender: *sender,
+            nonce,
+            input: sender.to_vec().into(),
+            ..Tx::default()
+        };
+        let txs: Vec<_> =
+            senders.iter().flat_map(|sender| [tx(sender, 0), tx(sender, 1)]).collect();
+        let pool = filled(&mut chain, &txs);
+        let mut best = pool.best(100);
+        let mut taken: Vec<_> = best.by_ref().take(500).map(|tx| tx.hash).collect();
+        // The first nonces are used up and everything is priced anew.
+        for sender in &senders {
+            chain.accounts.get_mut(sender).expect("a rich account").nonce = 1;
+        }
+        chain.base_fee = 101;
+        pool.on_new_head(chain.advance(&senders));
+        taken.extend(best.map(|tx| tx.hash));
+        let count = taken.len();
+        taken.sort_unstable();
+        taken.dedup();
+        assert_eq!(taken.len(), count, "no transaction comes twice");
+        assert!(count > 1_000);
+    }
+}

@@ -25,7 +25,7 @@ pub(crate) struct Changes {
 
 /// A candidate that was checked under a head which is no longer the head.
 #[derive(Debug)]
-pub(crate) struct Stale(pub(crate) Candidate);
+pub(crate) struct Stale(pub(crate) Box<Candidate>);
 
 #[derive(Debug)]
 pub(crate) struct Ledger {
@@ -108,7 +108,10 @@ impl Ledger {
         changes: &mut Changes,
     ) -> Result<Result<TxHash, PoolError>, Stale> {
         let current = self.head.as_ref().is_some_and(|head| Arc::ptr_eq(head, &candidate.head));
-        if current { Ok(self.insert_current(candidate, changes)) } else { Err(Stale(candidate)) }
+        if !current {
+            return Err(Stale(Box::new(candidate)));
+        }
+        Ok(self.insert_current(candidate, changes))
     }
 
     fn insert_current(
@@ -320,10 +323,24 @@ impl Ledger {
 
     /// Takes out queued transactions that entered before `cutoff`.
     pub(crate) fn expire(&mut self, cutoff: Instant) -> usize {
-        let stale = |tx: &Arc<PooledTx>| !tx.local && tx.since < cutoff;
-        let queued = self.senders.values().flat_map(|queue| queue.txs(SubPool::Queued));
-        let expired: Vec<TxHash> = queued.filter(|tx| stale(tx)).map(|tx| tx.hash).collect();
-        self.remove(&expired).len()
+        let stale = |tx: &PooledTx| !tx.local && tx.since < cutoff;
+        let affected: Vec<Address> = self
+            .senders
+            .iter()
+            .filter(|(_, queue)| queue.txs(SubPool::Queued).any(|tx| stale(tx)))
+            .map(|(sender, _)| *sender)
+            .collect();
+        let mut expired = Vec::new();
+        for sender in affected {
+            let queue = self.senders.get_mut(&sender).expect("the sender was just seen");
+            let next_nonce = queue.next_nonce();
+            queue.retain(|slot| slot.tx.nonce() < next_nonce || !stale(&slot.tx), &mut expired);
+            self.settle(sender, self.base_fee(), &mut Changes::default());
+        }
+        for slot in &expired {
+            self.forget(&slot.tx);
+        }
+        expired.len()
     }
 
     pub(crate) fn clear(&mut self) -> usize {
@@ -409,3 +426,6 @@ impl Ledger {
         self.head.as_ref().map_or(0, |head| head.base_fee)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,6 +10,8 @@ mod metrics;
 mod pool;
 mod sender;
 mod state;
+#[cfg(test)]
+mod test_chain;
 mod transaction;
 mod validate;
 

@@ -237,16 +237,19 @@ impl SenderQueue {
         }
     }
 
-    /// Takes out the transactions that `keep` refuses.
+    /// Takes out the transactions that `keep` refuses. Those behind the first are queued.
     pub(crate) fn retain(&mut self, mut keep: impl FnMut(&Slot) -> bool, dropped: &mut Vec<Slot>) {
-        let mut at = 0;
-        while at < self.slots.len() {
-            if keep(&self.slots[at]) {
-                at += 1;
+        let Some(first) = self.slots.iter().position(|slot| !keep(slot)) else { return };
+        self.set_bounds(self.ready.min(first), self.executable.min(first));
+        for slot in self.slots.split_off(first) {
+            if keep(&slot) {
+                self.slots.push_back(slot);
             } else {
-                dropped.push(self.remove(at));
+                self.tally[SubPool::Queued as usize].sub(slot.tx.size());
+                dropped.push(slot);
             }
         }
+        self.set_floors(first);
     }
 
     /// Prices every transaction anew.
@@ -362,5 +365,40 @@ const fn sub_pool(at: usize, ready: usize, executable: usize) -> SubPool {
         SubPool::Basefee
     } else {
         SubPool::Queued
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    impl SenderQueue {
+        /// Finds everything that is kept incrementally once more from the slots.
+        pub(crate) fn assert_consistent(&self, base_fee: u64) {
+            let nonces: Vec<_> = self.slots.iter().map(|slot| slot.tx.nonce()).collect();
+            assert!(nonces.is_sorted_by(|a, b| a < b));
+            let executable =
+                nonces.iter().zip(self.account.nonce..).take_while(|(a, b)| *a == b).count();
+            assert_eq!(self.executable, executable);
+            assert!(nonces.first().is_none_or(|first| *first >= self.account.nonce));
+            let pays = |slot: &&Slot| slot.tx.tx.max_fee_per_gas() >= u128::from(base_fee);
+            let ready = self.slots.iter().take(executable).take_while(pays).count();
+            assert_eq!(self.ready, ready);
+            let spent: U256 = self.slots.iter().take(executable).map(|slot| slot.cost).sum();
+            assert_eq!(self.spent, spent);
+            for pool in SubPool::ALL {
+                let bytes = self.txs(pool).map(|tx| tx.size()).sum();
+                let tally = Tally { count: self.txs(pool).count(), bytes };
+                assert_eq!(self.tally[pool as usize], tally);
+            }
+            for (at, slot) in self.slots.iter().enumerate() {
+                let before = || self.slots.iter().take(at + 1).map(|slot| &slot.tx.tx);
+                assert_eq!(Some(slot.floor_fee_cap), before().map(|tx| tx.max_fee_per_gas()).min());
+                assert_eq!(
+                    Some(slot.floor_tip),
+                    before().map(|tx| tx.priority_fee_or_price()).min()
+                );
+            }
+        }
     }
 }

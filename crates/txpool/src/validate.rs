@@ -269,7 +269,7 @@ fn floor_data_gas(input: &[u8]) -> u64 {
 
 /// Zero bytes and others.
 fn count_bytes(input: &[u8]) -> (u64, u64) {
-    let zeros = input.iter().filter(|byte| **byte == 0).count() as u64;
+    let zeros = input.iter().map(|byte| u64::from(*byte == 0)).sum();
     (zeros, input.len() as u64 - zeros)
 }
 
@@ -287,4 +287,217 @@ fn authorities(tx: &OpTxEnvelope) -> Vec<Address> {
     authorities.sort_unstable();
     authorities.dedup();
     authorities
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        TxPool,
+        test_chain::{CHAIN_ID, ETHER, GAS_LIMIT, TestChain, Tx, account, authorization},
+    };
+    use alloy_primitives::{TxKind, bytes};
+    use op_alloy_consensus::TxDeposit;
+
+    fn pool() -> TxPool {
+        TestChain::new().pool(PoolConfig::default())
+    }
+
+    fn refusal(pool: &TxPool, tx: &Tx) -> String {
+        pool.add(tx.recovered(), TransactionOrigin::External).expect_err("refused").to_string()
+    }
+
+    #[test]
+    fn refusals_are_op_geths() {
+        let pool = pool();
+        let create = Tx { to: TxKind::Create, ..Tx::default() };
+        let cases = [
+            (
+                Tx { input: vec![0; 130_963].into(), ..Tx::default() },
+                "oversized data: transaction size 131074, limit 131072",
+            ),
+            (
+                Tx { input: vec![0; 49_153].into(), ..create.clone() },
+                "max initcode size exceeded: code size 49153 limit 49152",
+            ),
+            (
+                Tx { gas: (1 << 24) + 1, ..Tx::default() },
+                "transaction gas limit too high (cap: 16777216, tx: 16777217)",
+            ),
+            (Tx::default().fees(9, 10), "max priority fee per gas higher than max fee per gas"),
+            (
+                Tx { chain_id: 1, ..Tx::default() },
+                "invalid sender: invalid chain id for signer: have 1 want 901",
+            ),
+            (Tx { nonce: u64::MAX, ..Tx::default() }, "nonce has max value"),
+            (
+                Tx { gas: 20_000, ..Tx::default() },
+                "intrinsic gas too low: gas 20000, minimum needed 21000",
+            ),
+            (
+                Tx { gas: 53_005, input: vec![1].into(), ..create },
+                "intrinsic gas too low: gas 53005, minimum needed 53018",
+            ),
+            (
+                Tx { gas: 21_100, input: bytes!("000102"), ..Tx::default() },
+                "insufficient gas for floor data gas cost: gas 21100, minimum needed 21090",
+            ),
+            (
+                Tx::default().fees(1_000, 0),
+                "transaction gas price below minimum: gas tip cap 0, minimum needed 1",
+            ),
+            (Tx::default().fees(6, 1), "transaction underpriced"),
+            (
+                Tx { value: ETHER, ..Tx::default() },
+                "insufficient funds for gas * price + value: balance 1000000000000000000, \
+                 tx cost 1000000000100000000, overshot 100000000",
+            ),
+        ];
+        for (tx, text) in cases {
+            // 21,100 gas is above 21,036 and 21,090: this one passes.
+            if text.contains("floor") {
+                assert!(pool.add(tx.recovered(), TransactionOrigin::External).is_ok());
+                pool.clear();
+                let text = "insufficient gas for floor data gas cost: \
+                            gas 21080, minimum needed 21090";
+                assert_eq!(refusal(&pool, &Tx { gas: 21_080, ..tx }), text);
+            } else {
+                assert_eq!(refusal(&pool, &tx), text);
+            }
+        }
+    }
+
+    #[test]
+    fn block_gas_limit_leaves_room_for_the_attributes() {
+        let mut chain = TestChain::new();
+        chain.spec = OpSpecId::JOVIAN;
+        let pool = chain.pool(PoolConfig::default());
+        let fits = Tx { gas: GAS_LIMIT - 70_000, ..Tx::default() };
+        assert!(pool.add(fits.recovered(), TransactionOrigin::External).is_ok());
+        let tx = Tx { gas: GAS_LIMIT - 69_999, ..Tx::default() };
+        assert_eq!(refusal(&pool, &tx), "exceeds block gas limit");
+    }
+
+    #[test]
+    fn types_that_are_not_pooled() {
+        let pool = pool();
+        let deposit = Recovered::new_unchecked(TxDeposit::default().into(), account(1));
+        assert_eq!(
+            pool.add(deposit, TransactionOrigin::External),
+            Err(PoolError::TypeNotPooled(0x7e))
+        );
+        let empty = Tx::default().delegating(vec![]);
+        assert_eq!(
+            pool.add(empty.clone(), TransactionOrigin::External),
+            Err(PoolError::EmptyAuthorizationList)
+        );
+        let mut chain = TestChain::new();
+        chain.spec = OpSpecId::HOLOCENE;
+        let pool = chain.pool(PoolConfig::default());
+        assert_eq!(
+            pool.add(empty, TransactionOrigin::External).expect_err("refused").to_string(),
+            "transaction type not supported: type 4 rejected, pool not yet in Prague"
+        );
+    }
+
+    #[test]
+    fn signature_is_looked_at_after_the_fees() {
+        let pool = pool();
+        let external = TransactionOrigin::External;
+        let signature = alloy_primitives::Signature::new(U256::ZERO, U256::ZERO, false);
+        let unsigned = |tx: &Tx| match tx.envelope() {
+            OpTxEnvelope::Eip1559(tx) => OpTxEnvelope::from(alloy_consensus::Signed::new_unhashed(
+                tx.strip_signature(),
+                signature,
+            )),
+            _ => unreachable!("test transactions are of type 2"),
+        };
+        let cheap = Tx::default().fees(9, 10);
+        let error = pool.add_unrecovered(unsigned(&cheap), external);
+        assert_eq!(error, Err(PoolError::TipAboveFeeCap));
+        let error = pool.add_unrecovered(unsigned(&Tx { gas: 0, ..Tx::default() }), external);
+        assert_eq!(error, Err(PoolError::InvalidSignature));
+    }
+
+    #[test]
+    fn code_decides_who_can_send() {
+        let mut chain = TestChain::new();
+        chain.set_code(account(2), bytes!("6001"));
+        let delegation = [&EIP7702_DELEGATION_DESIGNATOR[..], account(9).as_slice()].concat();
+        chain.set_code(account(3), delegation.into());
+        let pool = chain.pool(PoolConfig::default());
+        for (sender, balance) in [(2, ETHER), (3, ETHER)] {
+            assert_eq!(chain.accounts[&account(sender)].balance, U256::from(balance));
+        }
+        assert_eq!(
+            refusal(&pool, &Tx::of(2, 0)),
+            "sender not an eoa: address 0x0202020202020202020202020202020202020202, len(code): 2"
+        );
+        // Delegated: one at a time, in order, but replaceable.
+        assert_eq!(refusal(&pool, &Tx::of(3, 1)), "gapped-nonce tx from delegated accounts");
+        assert!(pool.add(Tx::of(3, 0).recovered(), TransactionOrigin::External).is_ok());
+        assert_eq!(
+            refusal(&pool, &Tx::of(3, 1)),
+            "in-flight transaction limit reached for delegated accounts"
+        );
+        let better = Tx::of(3, 0).fees(2_000, 20);
+        assert!(pool.add(better.recovered(), TransactionOrigin::External).is_ok());
+    }
+
+    #[test]
+    fn authorities_and_senders_exclude_each_other() {
+        let (signed, authority) = authorization(0);
+        let mut chain = TestChain::new();
+        let rich = chain.accounts[&account(1)];
+        chain.accounts.insert(authority, rich);
+        let pool = chain.pool(PoolConfig::default());
+        let own = |nonce| Tx { sender: authority, nonce, ..Tx::default() };
+        let external = TransactionOrigin::External;
+        let delegating = Tx::of(1, 0).delegating(vec![signed]);
+        // Two of its own reserve the account.
+        for nonce in 0..2 {
+            assert!(pool.add(own(nonce).recovered(), external).is_ok());
+        }
+        assert_eq!(pool.add(delegating.clone(), external), Err(PoolError::AuthorityReserved));
+        pool.clear();
+        // One is fine, and then no second.
+        assert!(pool.add(own(0).recovered(), external).is_ok());
+        let hash = pool.add(delegating, external).expect("one is allowed");
+        assert_eq!(pool.add(own(1).recovered(), external), Err(PoolError::DelegatedInFlight));
+        pool.remove(&[hash]);
+        assert!(pool.add(own(1).recovered(), external).is_ok());
+    }
+
+    #[test]
+    fn fees_for_l1_and_the_operator_are_charged_at_worst() {
+        let mut chain = TestChain::new();
+        chain.l1.l1_base_fee = U256::from(1_000_000_000_u64);
+        chain.l1.l1_base_fee_scalar = U256::from(1_000_000);
+        chain.l1.operator_fee_scalar = Some(U256::from(7));
+        chain.l1.operator_fee_constant = Some(U256::from(11));
+        let tx = Tx::default();
+        // A small transaction counts as 100 bytes; the operator takes 100 times the scalar per gas.
+        let l1 = 100_u128 * 16 * 1_000_000_000 * 1_000_000 / 1_000_000;
+        let operator = 100_000_u128 * 7 * 100 + 11;
+        let cost = 100_000 * 1_000 + l1 + operator;
+        chain.accounts.get_mut(&account(1)).expect("a rich account").balance = U256::from(cost - 1);
+        let pool = chain.pool(PoolConfig::default());
+        assert_eq!(
+            refusal(&pool, &tx),
+            format!(
+                "insufficient funds for gas * price + value: balance {}, tx cost {cost}, overshot 1",
+                cost - 1
+            )
+        );
+        chain.accounts.get_mut(&account(1)).expect("a rich account").balance = U256::from(cost);
+        pool.on_new_head(chain.advance(&[account(1)]));
+        assert!(pool.add(tx.recovered(), TransactionOrigin::External).is_ok());
+    }
+
+    #[test]
+    fn a_pool_without_a_head_takes_nothing() {
+        let pool = TxPool::new(PoolConfig::default(), CHAIN_ID);
+        let result = pool.add(Tx::default().recovered(), TransactionOrigin::External);
+        assert_eq!(result, Err(PoolError::NotReady));
+    }
 }
