@@ -31,10 +31,15 @@ pub(crate) struct Commit<'a> {
 }
 
 impl<'a> Commit<'a> {
-    pub(crate) fn new(database: &'a Database, base: &'a StorageReader) -> Self {
+    /// A change that will take off blocks, put on `blocks`, or both.
+    pub(crate) fn new(
+        database: &'a Database,
+        base: &'a StorageReader,
+        blocks: &[ExecutedBlock],
+    ) -> Self {
         Self {
             base,
-            rows: database.rows(),
+            rows: database.rows_of(blocks.iter().map(expected_bytes).sum()),
             overlay: Arc::default(),
             head: base.head().num_hash(),
             shared: base.head().number,
@@ -126,4 +131,17 @@ impl<'a> Commit<'a> {
         self.rows.put(Column::Meta, meta::FLOOR, &self.floor.to_be_bytes());
         Ok(self.rows)
     }
+}
+
+/// About how many bytes a block takes in a batch, so that the batch does not move as it grows.
+fn expected_bytes(executed: &ExecutedBlock) -> usize {
+    const TRANSACTION: usize = 512;
+    const CHANGED_KEY: usize = 384;
+    const NODE: usize = 768;
+    let StateLayer { accounts, storages, trie } = &*executed.layer;
+    let slots: usize = storages.values().map(|storage| storage.slots.len()).sum();
+    let nodes: usize = trie.storages.values().map(|storage| storage.nodes.len()).sum();
+    executed.receipts.len() * TRANSACTION
+        + (accounts.len() + slots) * CHANGED_KEY
+        + (trie.account_nodes.len() + nodes) * NODE
 }

@@ -129,29 +129,37 @@ impl Database {
 
     /// Empty batch for this database.
     pub(crate) fn rows(&self) -> Rows<'_> {
-        Rows { db: self, batch: WriteBatch::default() }
+        self.rows_of(0)
+    }
+
+    /// Empty batch with room for about so many bytes.
+    pub(crate) fn rows_of(&self, bytes: usize) -> Rows<'_> {
+        Rows {
+            columns: Column::ALL.map(|column| self.column(column)),
+            batch: WriteBatch::with_capacity_bytes(bytes),
+        }
     }
 }
 
 /// Rows being gathered for one atomic write. A later row wins over an earlier one.
 pub(crate) struct Rows<'a> {
-    db: &'a Database,
+    columns: [&'a ColumnFamily; Column::ALL.len()],
     batch: WriteBatch,
 }
 
 impl Rows<'_> {
     pub(crate) fn put(&mut self, column: Column, key: &[u8], value: &[u8]) {
-        self.batch.put_cf(self.db.column(column), key, value);
+        self.batch.put_cf(self.columns[column as usize], key, value);
     }
 
     pub(crate) fn delete(&mut self, column: Column, key: &[u8]) {
-        self.batch.delete_cf(self.db.column(column), key);
+        self.batch.delete_cf(self.columns[column as usize], key);
     }
 
     /// Deletes all keys in `from..to`. Cheap to write, but costs later readers of the range: only
     /// for ranges that nobody reads again.
     pub(crate) fn delete_range(&mut self, column: Column, from: &[u8], to: &[u8]) {
-        self.batch.delete_range_cf(self.db.column(column), from, to);
+        self.batch.delete_range_cf(self.columns[column as usize], from, to);
     }
 
     pub(crate) fn bytes(&self) -> usize {
@@ -215,12 +223,22 @@ fn database_options(options: &StorageOptions, cache: &Cache) -> Options {
     db.set_wal_recovery_mode(DBRecoveryMode::PointInTime);
     // A missing log file is noticed, not skipped.
     db.set_track_and_verify_wals_in_manifest(true);
+    // One writer: hints work, and memtables need no atomics.
+    db.set_allow_concurrent_memtable_write(false);
     db.set_bytes_per_sync(1 << 20);
     db.set_wal_bytes_per_sync(512 << 10);
     db.set_keep_log_file_num(4);
     db.set_max_log_file_size(8 << 20);
     db.set_skip_stats_update_on_db_open(true);
     db
+}
+
+/// Options whose memtables begin to look for a key's place where its neighbour went: batches come
+/// sorted, and that halves what it costs to take them in. The C interface has no setter for it.
+fn with_insert_hint() -> Options {
+    Options::default()
+        .get_options_from_string("memtable_insert_with_hint_prefix_extractor=rocksdb.FixedPrefix.1")
+        .unwrap_or_default()
 }
 
 fn column_options(column: Column, options: &StorageOptions, cache: &Cache) -> Options {
@@ -243,7 +261,7 @@ fn column_options(column: Column, options: &StorageOptions, cache: &Cache) -> Op
         table.set_data_block_index_type(DataBlockIndexType::BinaryAndHash);
     }
 
-    let mut cf = Options::default();
+    let mut cf = with_insert_hint();
     cf.set_compression_type(match column {
         // Hashes and node references are random bytes.
         Column::BlockNumbers | Column::Transactions | Column::Meta => DBCompressionType::None,

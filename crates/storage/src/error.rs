@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 /// Every failure of this crate.
-#[derive(Debug, Error)]
+#[derive(Debug, Clone, Error)]
 pub enum StorageError {
     /// Another process (or another handle of this one) has the directory open.
     #[error("database {path} is in use by another process; only one may open it ({detail})")]
@@ -137,13 +137,13 @@ pub enum StorageError {
         /// Largest size allowed.
         allowed: usize,
     },
-    /// The trie could not be recomputed.
+    /// The trie could not be recomputed. Errors of reading for it come back as they are.
     #[error(transparent)]
-    Trie(#[from] TrieError),
+    Trie(TrieError),
 }
 
 /// What is wrong with a stored entry.
-#[derive(Debug, Error)]
+#[derive(Debug, Clone, Error)]
 pub enum Corruption {
     /// The entry must exist and does not.
     #[error("missing")]
@@ -224,6 +224,17 @@ impl From<rocksdb::Error> for StorageError {
             rocksdb::ErrorKind::Corruption => Self::Damaged(text),
             _ => Self::Database(text),
         }
+    }
+}
+
+impl From<TrieError> for StorageError {
+    fn from(error: TrieError) -> Self {
+        if let TrieError::Read(TrieReadError::Source(source)) = &error
+            && let Some(error) = source.downcast_ref::<Self>()
+        {
+            return error.clone();
+        }
+        Self::Trie(error)
     }
 }
 

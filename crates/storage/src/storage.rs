@@ -146,7 +146,7 @@ impl Storage {
         if ancestor == head && blocks.is_empty() {
             return Ok(());
         }
-        let mut commit = Commit::new(&self.inner.database, &base);
+        let mut commit = Commit::new(&self.inner.database, &base, blocks);
         commit.unwind(ancestor)?;
         for block in blocks {
             commit.append(block)?;

@@ -72,7 +72,8 @@ impl StorageReader {
         &self,
         progress: &mut dyn FnMut(VerifyProgress),
     ) -> Result<VerifyReport, StorageError> {
-        let mut check = Check { reader: self, report: VerifyReport::default(), progress };
+        let report = VerifyReport::default();
+        let mut check = Check { reader: self, codes_found: B256Set::default(), report, progress };
         check.blocks()?;
         check.codes()?;
         check.state()?;
@@ -83,6 +84,8 @@ impl StorageReader {
 
 struct Check<'a> {
     reader: &'a StorageReader,
+    /// Code hashes of accounts whose code was found.
+    codes_found: B256Set,
     report: VerifyReport,
     progress: &'a mut dyn FnMut(VerifyProgress),
 }
@@ -228,23 +231,29 @@ impl Check<'_> {
         Ok(())
     }
 
+    /// That the code of an account, of now or of old, is there.
+    fn code_of(&mut self, account: &TrieAccount) -> Result<(), StorageError> {
+        let hash = account.code_hash;
+        if hash == KECCAK256_EMPTY || !self.codes_found.insert(hash) {
+            return Ok(());
+        }
+        match self.reader.snapshot().get(Column::Codes, hash.as_slice())? {
+            Some(_) => Ok(()),
+            None => Err(StorageError::missing(Column::Codes, hash.as_slice())),
+        }
+    }
+
     fn state(&mut self) -> Result<(), StorageError> {
         let reader = self.reader;
         let mut nodes = NodeCheck { reader, count: 0, wrong: None };
         let mut builder = TrieBuilder::new(|path: Nibbles, node: Node| {
             nodes.compare(Column::AccountTrie, column::account_node(&path), &node);
         });
-        let mut known_codes = B256Set::default();
         let mut scan = reader.snapshot().scan(Column::Accounts, &[], None);
         while let Some((key, value)) = scan.next()? {
             let hashed = parse(Column::Accounts, key, exact_hash(key))?;
             let account = decode(Column::Accounts, key, value, codec::decode_account)?;
-            if account.code_hash != KECCAK256_EMPTY && known_codes.insert(account.code_hash) {
-                let code = account.code_hash;
-                if reader.snapshot().get(Column::Codes, code.as_slice())?.is_none() {
-                    return Err(StorageError::missing(Column::Codes, code.as_slice()));
-                }
-            }
+            self.code_of(&account)?;
             self.storage(hashed, &account)?;
             builder.add(hashed, account)?;
             self.report.accounts += 1;
@@ -310,7 +319,10 @@ impl Check<'_> {
         while let Some((key, value)) = scan.next()? {
             let number = kept(Column::AccountChanges, key)?;
             let account = parse(Column::AccountChanges, key, exact_account_change(key))?;
-            decode(Column::AccountChanges, key, value, codec::decode_account_change)?;
+            let old = decode(Column::AccountChanges, key, value, codec::decode_account_change)?;
+            if let Some(old) = old {
+                self.code_of(&old)?;
+            }
             let index = column::account_history(account, number);
             expect_empty(
                 snapshot.get(Column::AccountHistory, &index)?,

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod chain;
+mod cost;
 mod crash;
 mod damage;
 mod histories;
