@@ -6,7 +6,7 @@
 use crate::{
     Node, NodeUpdates,
     keccak::Hasher,
-    node::BranchBuilder,
+    node::{BranchBuilder, BranchPatch, BranchView},
     plan::{Entry, Link, NewKind, NewLeaf, NewNode, Plan},
     rlp::{LeafValue, NodeRlp},
 };
@@ -17,6 +17,8 @@ use rayon::prelude::*;
 
 /// Leaves or nodes one thread hashes at a time.
 const CHUNK: usize = 128;
+/// How many nodes ahead the processor fetches the old node.
+const AHEAD: usize = 4;
 
 /// One trie after its changes.
 #[derive(Debug, Default)]
@@ -35,6 +37,9 @@ impl<V: LeafValue> Plan<V> {
 
         let mut hashed: Vec<Hashed> = Vec::new();
         hashed.resize_with(trees, Default::default);
+        if let [only] = hashed.as_mut_slice() {
+            only.nodes.reserve(self.nodes.len() + self.removed.len());
+        }
         for (tree, path) in &self.removed {
             hashed[*tree as usize].nodes.insert(*path, None);
         }
@@ -127,14 +132,20 @@ fn hash_nodes<V>(plan: &Plan<V>, finished: &Finished, ids: &[usize]) -> Vec<(Rlp
     let mut references = vec![RlpNode::default(); ids.len()];
     let mut nodes = Vec::with_capacity(ids.len());
     for (at, id) in ids.iter().enumerate() {
+        if let Some(NewKind::Branch { old: Some(old), .. }) =
+            ids.get(at + AHEAD).map(|id| &plan.nodes[*id].kind)
+        {
+            old.fetch();
+        }
         let (node, message) = match &plan.nodes[*id].kind {
             NewKind::Branch { old, entries } => {
                 let node = branch(old.as_ref(), &plan.entries[entries.clone()], plan, finished);
                 let message = node.as_branch().map(|branch| rlp.branch(&branch));
-                (node.clone(), message)
+                (node, message)
             }
-            NewKind::Extension { key, branch } => {
-                let branch = finished.link(branch);
+            NewKind::Extension(extension) => {
+                let branch = finished.link(&extension.branch);
+                let key = &extension.key;
                 (Node::extension(key, branch), Some(rlp.extension(key, branch)))
             }
         };
@@ -162,21 +173,54 @@ fn branch<V>(
     plan: &Plan<V>,
     finished: &Finished,
 ) -> Node {
-    let old = old.and_then(Node::as_branch);
+    let leaf = |leaf: usize| (&plan.leaves[leaf].key, &finished.leaves[leaf]);
+    let old = old.and_then(|node| Some((node, node.as_branch()?)));
+
+    // Nearly always the same nibbles have children and leaves as before.
+    if let Some((node, branch)) = old
+        && entries.iter().all(|(nibble, entry)| same_kind(&branch, *nibble, entry))
+    {
+        let mut patch = BranchPatch::new(node);
+        for (nibble, entry) in entries {
+            match entry {
+                Entry::Empty => {}
+                Entry::Leaf(id) => {
+                    let (key, reference) = leaf(*id);
+                    patch.leaf(*nibble, key, reference);
+                }
+                Entry::Node(link) => patch.node(*nibble, finished.link(link)),
+            }
+        }
+        return patch.finish();
+    }
+
     let mut builder = BranchBuilder::new();
     let mut entries = entries.iter().peekable();
     for nibble in 0..16 {
         if let Some((_, entry)) = entries.next_if(|(at, _)| *at == nibble) {
             match entry {
                 Entry::Empty => {}
-                Entry::Leaf(leaf) => {
-                    builder.leaf(nibble, &plan.leaves[*leaf].key, &finished.leaves[*leaf]);
+                Entry::Leaf(id) => {
+                    let (key, reference) = leaf(*id);
+                    builder.leaf(nibble, key, reference);
                 }
                 Entry::Node(link) => builder.node(nibble, finished.link(link)),
             }
-        } else if let Some(old) = old.filter(|old| old.children_mask() & (1 << nibble) != 0) {
+        } else if let Some((_, old)) = old
+            && old.children_mask() & (1 << nibble) != 0
+        {
             builder.copy(nibble, &old);
         }
     }
     builder.finish()
+}
+
+/// Whether a branch has the same kind of child at a nibble as the new entry.
+fn same_kind(branch: &BranchView<'_>, nibble: u8, entry: &Entry) -> bool {
+    let bit = 1 << nibble;
+    match entry {
+        Entry::Empty => false,
+        Entry::Leaf(_) => branch.leaves_mask() & bit != 0,
+        Entry::Node(_) => branch.children_mask() & !branch.leaves_mask() & bit != 0,
+    }
 }

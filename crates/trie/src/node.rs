@@ -119,6 +119,7 @@ impl Node {
     }
 
     /// The node's content.
+    #[inline]
     pub fn view(&self) -> NodeView<'_> {
         let bytes = &*self.0;
         match bytes[0] {
@@ -128,7 +129,19 @@ impl Node {
         }
     }
 
-    /// The content of a node known to be a branch.
+    /// Has the processor fetch the node while something else is done.
+    #[inline]
+    pub(crate) fn fetch(&self) {
+        #[cfg(target_arch = "x86_64")]
+        for line in self.0.chunks(64) {
+            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+            // SAFETY: a hint without effect on memory; the address is valid anyway.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) }
+        }
+    }
+
+    /// The node's content, if it is a branch.
+    #[inline]
     pub(crate) fn as_branch(&self) -> Option<BranchView<'_>> {
         (self.0[0] == BRANCH).then(|| BranchView::new(&self.0))
     }
@@ -173,6 +186,48 @@ impl fmt::Debug for Node {
     }
 }
 
+/// A branch that differs from another in references and leaf keys, but not in which nibbles have
+/// children and leaves.
+pub(crate) struct BranchPatch {
+    bytes: Arc<[u8]>,
+    masks: [u16; 3],
+}
+
+impl BranchPatch {
+    /// Starts with a copy of a branch.
+    pub(crate) fn new(old: &Node) -> Self {
+        Self { bytes: (&*old.0).into(), masks: masks(&old.0) }
+    }
+
+    /// Changes the reference of an existing child.
+    pub(crate) fn node(&mut self, nibble: u8, reference: &RlpNode) {
+        let [children, _, inlined] = &mut self.masks;
+        let at = BRANCH_HEADER + below(*children, nibble) * WORD;
+        let bytes = Arc::get_mut(&mut self.bytes).expect("invariant: the copy is not shared");
+        let slot = &mut bytes[at..at + WORD];
+        slot.fill(0);
+        *inlined =
+            *inlined & !(1 << nibble) | u16::from(write_reference(reference, slot)) << nibble;
+    }
+
+    /// Changes the key and the reference of an existing leaf.
+    pub(crate) fn leaf(&mut self, nibble: u8, key: &B256, reference: &RlpNode) {
+        self.node(nibble, reference);
+        let [children, leaves, _] = self.masks;
+        let word = children.count_ones() as usize + below(leaves, nibble);
+        let at = BRANCH_HEADER + word * WORD;
+        let bytes = Arc::get_mut(&mut self.bytes).expect("invariant: the copy is not shared");
+        bytes[at..at + WORD].copy_from_slice(key.as_slice());
+    }
+
+    /// The branch.
+    pub(crate) fn finish(mut self) -> Node {
+        let bytes = Arc::get_mut(&mut self.bytes).expect("invariant: the copy is not shared");
+        bytes[5..BRANCH_HEADER].copy_from_slice(&self.masks[2].to_be_bytes());
+        Node(self.bytes)
+    }
+}
+
 /// A branch, read in place.
 #[derive(Clone, Copy)]
 pub struct BranchView<'a> {
@@ -184,6 +239,7 @@ pub struct BranchView<'a> {
 }
 
 impl<'a> BranchView<'a> {
+    #[inline]
     fn new(bytes: &'a [u8]) -> Self {
         let [children, leaves, inlined] = masks(bytes);
         let (references, keys) =
@@ -192,11 +248,13 @@ impl<'a> BranchView<'a> {
     }
 
     /// Mask of the nibbles that have a child.
+    #[inline]
     pub const fn children_mask(&self) -> u16 {
         self.children
     }
 
     /// Mask of the nibbles whose child is a leaf.
+    #[inline]
     pub const fn leaves_mask(&self) -> u16 {
         self.leaves
     }
@@ -221,11 +279,13 @@ impl<'a> BranchView<'a> {
     }
 
     /// Reference bytes of an existing child: a hash, or what [`write_reference`] made.
+    #[inline]
     pub(crate) fn slot(&self, nibble: u8) -> &'a [u8] {
         word(self.references, below(self.children, nibble))
     }
 
     /// Whether an existing child's RLP stands in place of its hash.
+    #[inline]
     pub(crate) const fn is_inlined(&self, nibble: u8) -> bool {
         self.inlined & (1 << nibble) != 0
     }
@@ -234,7 +294,9 @@ impl<'a> BranchView<'a> {
         read_reference(self.slot(nibble), self.is_inlined(nibble))
     }
 
-    fn leaf_key(&self, nibble: u8) -> B256 {
+    /// The key of a child that is a leaf.
+    #[inline]
+    pub(crate) fn leaf_key(&self, nibble: u8) -> B256 {
         B256::from_slice(word(self.keys, below(self.leaves, nibble)))
     }
 }
@@ -394,20 +456,24 @@ fn check_inlined(slot: &[u8]) -> Result<(), NodeDecodeError> {
     if sound { Ok(()) } else { Err(NodeDecodeError::Reference) }
 }
 
+#[inline]
 fn masks(bytes: &[u8]) -> [u16; 3] {
     [1, 3, 5].map(|at| u16::from_be_bytes([bytes[at], bytes[at + 1]]))
 }
 
 /// How many bits of `mask` stand below `nibble`.
+#[inline]
 const fn below(mask: u16, nibble: u8) -> usize {
     (mask & ((1 << nibble) - 1)).count_ones() as usize
 }
 
+#[inline]
 fn word(words: &[u8], index: usize) -> &[u8] {
     &words[index * WORD..(index + 1) * WORD]
 }
 
 /// Writes a reference into its 32-byte slot, which holds zeros; true when it is inlined.
+#[inline]
 fn write_reference(reference: &RlpNode, slot: &mut [u8]) -> bool {
     let rlp = reference.as_slice();
     if rlp.len() > WORD {
@@ -420,6 +486,7 @@ fn write_reference(reference: &RlpNode, slot: &mut [u8]) -> bool {
     }
 }
 
+#[inline]
 fn read_reference(slot: &[u8], inlined: bool) -> RlpNode {
     if inlined {
         RlpNode::from_raw(&slot[1..=usize::from(slot[0])]).unwrap_or_default()

@@ -15,6 +15,7 @@ use alloy_primitives::B256;
 use alloy_trie::{EMPTY_ROOT_HASH, nodes::RlpNode};
 use nybbles::Nibbles;
 use rayon::prelude::*;
+use smallvec::SmallVec;
 use std::ops::Range;
 
 /// From how many changes under one branch on its children are planned in parallel.
@@ -55,17 +56,18 @@ pub(crate) enum NewKind {
         old: Option<Node>,
         entries: Range<usize>,
     },
-    Extension {
-        key: Nibbles,
-        branch: Link,
-    },
+    Extension(Box<Extension>),
 }
 
-/// A branch, new or as it was.
-#[derive(Debug, Clone)]
+pub(crate) struct Extension {
+    pub(crate) key: Nibbles,
+    pub(crate) branch: Link,
+}
+
+/// A branch, new or as it was. What is rare is boxed: links are moved about a lot.
 pub(crate) enum Link {
     New(usize),
-    Old(RlpNode),
+    Old(Box<RlpNode>),
 }
 
 /// A child of a new branch, or a root.
@@ -80,9 +82,10 @@ enum At {
     Empty,
     Leaf(B256),
     /// A stored node.
-    Node(RlpNode),
-    /// The rest of an extension that was split: not stored here.
-    Extension {
+    Node,
+    /// The rest of an extension that was split, down to a stored branch. Maybe nothing is left of
+    /// it: then the branch stands here.
+    Rest {
         key: Nibbles,
         branch: RlpNode,
     },
@@ -96,18 +99,28 @@ enum Slot {
     Empty,
     Leaf(usize),
     Branch(Link),
-    Extension {
-        key: Nibbles,
-        branch: Link,
-    },
+    Extension(Box<Extension>),
 }
 
+/// Children of a branch that change, in nibble order.
+type Changed = SmallVec<[(u8, Slot); 16]>;
+
 impl Slot {
+    /// A branch that was there before, `key` further down.
+    fn old(key: Nibbles, branch: RlpNode) -> Self {
+        Self::Branch(Link::Old(Box::new(branch))).under(&key)
+    }
+
     /// The same thing seen from `prefix` further up, where no branch is in between.
     fn under(self, prefix: &Nibbles) -> Self {
         match self {
-            Self::Branch(branch) if !prefix.is_empty() => Self::Extension { key: *prefix, branch },
-            Self::Extension { key, branch } => Self::Extension { key: prefix.join(&key), branch },
+            Self::Branch(branch) if !prefix.is_empty() => {
+                Self::Extension(Box::new(Extension { key: *prefix, branch }))
+            }
+            Self::Extension(mut extension) => {
+                extension.key = prefix.join(&extension.key);
+                Self::Extension(extension)
+            }
             other => other,
         }
     }
@@ -138,7 +151,7 @@ impl<V: LeafValue> Plan<V> {
         } else {
             match tree.node(&path)?.view() {
                 NodeView::Leaf { key } => At::Leaf(key),
-                _ => At::Node(RlpNode::word_rlp(&root)),
+                _ => At::Node,
             }
         };
         let slot = Planner { index, tree, plan: self }.update(path, &at, changes)?;
@@ -163,9 +176,7 @@ impl<V: LeafValue> Plan<V> {
                 NewKind::Branch { old, entries: Range { start, end } } => {
                     NewKind::Branch { old, entries: start + entries..end + entries }
                 }
-                NewKind::Extension { key, branch } => {
-                    NewKind::Extension { key, branch: moved.link(branch) }
-                }
+                NewKind::Extension(extension) => NewKind::Extension(moved.extension(extension)),
             },
             ..node
         }));
@@ -185,8 +196,8 @@ impl<V: LeafValue> Plan<V> {
                 Entry::Leaf(leaf)
             }
             Slot::Branch(link) => Entry::Node(link),
-            Slot::Extension { key, branch } => {
-                let kind = NewKind::Extension { key, branch };
+            Slot::Extension(extension) => {
+                let kind = NewKind::Extension(extension);
                 self.nodes.push(NewNode { tree, path, kind });
                 Entry::Node(Link::New(self.nodes.len() - 1))
             }
@@ -209,6 +220,11 @@ impl Moved {
         }
     }
 
+    fn extension(self, extension: Box<Extension>) -> Box<Extension> {
+        let Extension { key, branch } = *extension;
+        Box::new(Extension { key, branch: self.link(branch) })
+    }
+
     fn entry(self, entry: Entry) -> Entry {
         match entry {
             Entry::Empty => Entry::Empty,
@@ -221,7 +237,7 @@ impl Moved {
         match slot {
             Slot::Leaf(leaf) => Slot::Leaf(leaf + self.leaves),
             Slot::Branch(link) => Slot::Branch(self.link(link)),
-            Slot::Extension { key, branch } => Slot::Extension { key, branch: self.link(branch) },
+            Slot::Extension(extension) => Slot::Extension(self.extension(extension)),
             slot @ (Slot::Kept | Slot::Empty) => slot,
         }
     }
@@ -251,22 +267,29 @@ impl<T: Tree> Planner<'_, T> {
                 Ok(if inserts.is_empty() { Slot::Kept } else { self.build(path.len(), &inserts) })
             }
             At::Leaf(key) => self.update_leaf(path, *key, changes),
-            At::Node(_) => {
-                let node = self.tree.node(&path)?;
-                match node.view() {
-                    NodeView::Branch(branch) => self.update_branch(path, &node, branch, changes),
-                    NodeView::Extension(extension) => {
-                        let (key, branch) = (extension.key(), extension.child());
-                        let slot = self.update_extension(path, key, &branch, changes)?;
-                        if !matches!(slot, Slot::Kept) {
-                            self.removed(path);
-                        }
-                        Ok(slot)
-                    }
-                    NodeView::Leaf { .. } => Err(self.tree.misplaced(&path)),
+            At::Node => self.update_node(path, changes),
+            At::Rest { key, .. } if key.is_empty() => self.update_node(path, changes),
+            At::Rest { key, branch } => self.update_extension(path, *key, branch, changes),
+        }
+    }
+
+    fn update_node(
+        &mut self,
+        path: Nibbles,
+        changes: &[Change<T::Value>],
+    ) -> Result<Slot, TrieError> {
+        let node = self.tree.node(&path)?;
+        match node.view() {
+            NodeView::Branch(branch) => self.update_branch(path, &node, branch, changes),
+            NodeView::Extension(extension) => {
+                let (key, branch) = (extension.key(), extension.child());
+                let slot = self.update_extension(path, key, &branch, changes)?;
+                if !matches!(slot, Slot::Kept) {
+                    self.removed(path);
                 }
+                Ok(slot)
             }
-            At::Extension { key, branch } => self.update_extension(path, *key, branch, changes),
+            NodeView::Leaf { .. } => Err(self.tree.misplaced(&path)),
         }
     }
 
@@ -307,11 +330,14 @@ impl<T: Tree> Planner<'_, T> {
         }
         let child = |nibble| (child(&path, nibble), at(branch, nibble));
 
-        let mut changed = Vec::with_capacity(16.min(changes.len()));
+        let mut changed = Changed::new();
         if changes.len() < PARALLEL {
             for (nibble, group) in groups(path.len(), changes) {
                 let (path, at) = child(nibble);
-                changed.push((nibble, self.update(path, &at, group)?));
+                match self.update(path, &at, group)? {
+                    Slot::Kept => {}
+                    slot => changed.push((nibble, slot)),
+                }
             }
         } else {
             let (index, tree) = (self.index, self.tree);
@@ -327,11 +353,13 @@ impl<T: Tree> Planner<'_, T> {
                 .collect::<Result<_, TrieError>>()?;
             for (nibble, slot, plan) in parts {
                 let moved = self.plan.append(plan);
-                changed.push((nibble, moved.slot(slot)));
+                match slot {
+                    Slot::Kept => {}
+                    slot => changed.push((nibble, moved.slot(slot))),
+                }
             }
         }
 
-        changed.retain(|(_, slot)| !matches!(slot, Slot::Kept));
         if changed.is_empty() {
             return Ok(Slot::Kept);
         }
@@ -358,20 +386,15 @@ impl<T: Tree> Planner<'_, T> {
             if inner.is_empty() {
                 return Ok(Slot::Kept);
             }
-            let slot = self.update(full, &At::Node(branch.clone()), inner)?;
+            let slot = self.update_node(full, inner)?;
             return Ok(slot.under(&skip));
         }
 
         // Some insert leaves the extension: a branch comes to stand where the first one does.
         let middle = full.slice(..split);
         let old_nibble = full.get_unchecked(split);
-        let rest = full.slice(split + 1..);
-        let mut changed = Vec::new();
-        let mut old = Some(if rest.is_empty() {
-            At::Node(branch.clone())
-        } else {
-            At::Extension { key: rest, branch: branch.clone() }
-        });
+        let mut old = Some(At::Rest { key: full.slice(split + 1..), branch: branch.clone() });
+        let mut changed = Changed::new();
         for (nibble, group) in groups(split, within(&middle, changes)) {
             if let Some(at) = old.take_if(|_| nibble > old_nibble) {
                 changed.push((old_nibble, floating(at)));
@@ -384,12 +407,13 @@ impl<T: Tree> Planner<'_, T> {
                     slot => slot,
                 },
             };
-            changed.push((nibble, slot));
+            if !matches!(slot, Slot::Kept) {
+                changed.push((nibble, slot));
+            }
         }
         if let Some(at) = old {
             changed.push((old_nibble, floating(at)));
         }
-        changed.retain(|(_, slot)| !matches!(slot, Slot::Kept));
         let slot = self.settle(middle, None, changed)?;
         Ok(slot.under(&middle.slice(path.len()..)))
     }
@@ -400,7 +424,7 @@ impl<T: Tree> Planner<'_, T> {
         &mut self,
         path: Nibbles,
         old: Option<(&Node, BranchView<'_>)>,
-        changed: Vec<(u8, Slot)>,
+        changed: Changed,
     ) -> Result<Slot, TrieError> {
         let mut children = old.map_or(0, |(_, branch)| branch.children_mask());
         for (nibble, slot) in &changed {
@@ -416,42 +440,33 @@ impl<T: Tree> Planner<'_, T> {
                 match (new, old) {
                     (Some((_, slot)), _) => Ok(slot.under(&prefix)),
                     (None, Some((_, branch))) => {
-                        Ok(self.lift(child(&path, nibble), &at(branch, nibble))?.under(&prefix))
+                        let slot = self.lift(child(&path, nibble), branch.child(nibble))?;
+                        Ok(slot.under(&prefix))
                     }
                     (None, None) => Ok(Slot::Empty),
                 }
             }
-            _ => {
-                let entries: Vec<_> = changed
-                    .into_iter()
-                    .map(|(nibble, slot)| {
-                        let path = child(&path, nibble);
-                        (nibble, self.plan.place(self.index, path, slot))
-                    })
-                    .collect();
-                Ok(self.branch(path, old.map(|(node, _)| node.clone()), entries))
-            }
+            _ => Ok(self.branch(path, old.map(|(node, _)| node.clone()), changed)),
         }
     }
 
     /// Frees a child that no change has touched, to be moved up.
-    fn lift(&mut self, path: Nibbles, at: &At) -> Result<Slot, TrieError> {
-        match at {
-            At::Leaf(key) => {
-                let value = self.tree.value(*key)?;
-                Ok(self.leaf(*key, value))
+    fn lift(&mut self, path: Nibbles, child: Option<Child>) -> Result<Slot, TrieError> {
+        match child {
+            Some(Child::Leaf { key, .. }) => {
+                let value = self.tree.value(key)?;
+                Ok(self.leaf(key, value))
             }
-            At::Node(reference) => match self.tree.node(&path)?.view() {
-                NodeView::Branch(_) => Ok(Slot::Branch(Link::Old(reference.clone()))),
+            Some(Child::Node(reference)) => match self.tree.node(&path)?.view() {
+                NodeView::Branch(_) => Ok(Slot::old(Nibbles::new(), reference)),
                 NodeView::Extension(extension) => {
                     self.tree.beyond(&path, &extension.key())?;
                     self.removed(path);
-                    let branch = Link::Old(extension.child());
-                    Ok(Slot::Extension { key: extension.key(), branch })
+                    Ok(Slot::old(extension.key(), extension.child()))
                 }
                 NodeView::Leaf { .. } => Err(self.tree.misplaced(&path)),
             },
-            At::Empty | At::Extension { .. } => Err(self.tree.misplaced(&path)),
+            None => Err(self.tree.misplaced(&path)),
         }
     }
 
@@ -463,19 +478,20 @@ impl<T: Tree> Planner<'_, T> {
             [first, .., last] => (Nibbles::unpack(first.0), Nibbles::unpack(last.0)),
         };
         let path = first.slice(..first.common_prefix_length(&last));
-        let entries: Vec<_> = groups(path.len(), leaves)
-            .map(|(nibble, group)| {
-                let path = child(&path, nibble);
-                let slot = self.build(path.len(), group);
-                (nibble, self.plan.place(self.index, path, slot))
-            })
-            .collect();
-        self.branch(path, None, entries).under(&path.slice(depth..))
+        let mut slots = Changed::new();
+        for (nibble, group) in groups(path.len(), leaves) {
+            slots.push((nibble, self.build(path.len() + 1, group)));
+        }
+        self.branch(path, None, slots).under(&path.slice(depth..))
     }
 
-    fn branch(&mut self, path: Nibbles, old: Option<Node>, entries: Vec<(u8, Entry)>) -> Slot {
+    /// A branch with these children, and those of `old` elsewhere.
+    fn branch(&mut self, path: Nibbles, old: Option<Node>, changed: Changed) -> Slot {
         let start = self.plan.entries.len();
-        self.plan.entries.extend(entries);
+        for (nibble, slot) in changed {
+            let entry = self.plan.place(self.index, child(&path, nibble), slot);
+            self.plan.entries.push((nibble, entry));
+        }
         let kind = NewKind::Branch { old, entries: start..self.plan.entries.len() };
         self.plan.nodes.push(NewNode { tree: self.index, path, kind });
         Slot::Branch(Link::New(self.plan.nodes.len() - 1))
@@ -493,19 +509,21 @@ impl<T: Tree> Planner<'_, T> {
 
 /// What a branch has at a nibble.
 fn at(branch: BranchView<'_>, nibble: u8) -> At {
-    match branch.child(nibble) {
-        None => At::Empty,
-        Some(Child::Leaf { key, .. }) => At::Leaf(key),
-        Some(Child::Node(reference)) => At::Node(reference),
+    let bit = 1 << nibble;
+    if branch.children_mask() & bit == 0 {
+        At::Empty
+    } else if branch.leaves_mask() & bit == 0 {
+        At::Node
+    } else {
+        At::Leaf(branch.leaf_key(nibble))
     }
 }
 
 /// The far side of a split extension when no change touches it.
 fn floating(at: At) -> Slot {
     match at {
-        At::Extension { key, branch } => Slot::Extension { key, branch: Link::Old(branch) },
-        At::Node(branch) => Slot::Branch(Link::Old(branch)),
-        At::Empty | At::Leaf(_) => Slot::Kept,
+        At::Rest { key, branch } => Slot::old(key, branch),
+        At::Empty | At::Leaf(_) | At::Node => Slot::Kept,
     }
 }
 

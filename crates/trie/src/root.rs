@@ -77,20 +77,21 @@ fn touched_accounts<'a, R: TrieReader>(
     changes: &'a HashedPostState,
 ) -> Result<Vec<Touched<'a>>, TrieError> {
     let storage_only =
-        changes.storages.keys().filter(|address| !changes.accounts.contains_key(*address));
-    let mut addresses: Vec<B256> = changes.accounts.keys().chain(storage_only).copied().collect();
-    addresses.par_sort_unstable();
-    addresses
+        changes.storages.iter().filter(|(address, _)| !changes.accounts.contains_key(*address));
+    let mut touched: Vec<_> = changes
+        .accounts
+        .iter()
+        .map(|(address, info)| (*address, Some(info), changes.storages.get(address)))
+        .chain(storage_only.map(|(address, storage)| (*address, None, Some(storage))))
+        .collect();
+    touched.par_sort_unstable_by_key(|(address, ..)| *address);
+    touched
         .into_par_iter()
         .with_min_len(32)
-        .map(|address| {
+        .map(|(address, info, storage)| {
             let old = reader.account(address)?;
             let old_root = old.map_or(EMPTY_ROOT_HASH, |account| account.storage_root);
-            let storage = changes.storages.get(&address);
-            let info = match changes.accounts.get(&address) {
-                Some(info) => *info,
-                None => old.as_ref().map(Into::into),
-            };
+            let info = info.copied().unwrap_or_else(|| old.as_ref().map(Into::into));
             let wiped = info.is_none() || storage.is_some_and(|storage| storage.wiped);
             let wiped = wiped && old_root != EMPTY_ROOT_HASH;
             let root = if wiped { EMPTY_ROOT_HASH } else { old_root };
