@@ -6,19 +6,27 @@ use alloy_primitives::{
 };
 use op_alloy_consensus::OpBlock;
 use reth_primitives_traits::{InMemorySize, RecoveredBlock};
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 /// Blocks that are not executed, by hash and by parent, bounded in count and bytes. When it is
 /// full, the block that came first goes.
 #[derive(Debug)]
 pub(crate) struct BlockBuffer {
-    blocks: B256Map<(Arc<RecoveredBlock<OpBlock>>, usize)>,
+    blocks: B256Map<Buffered>,
     children: B256Map<B256Set>,
-    /// Arrivals, oldest first. May name blocks that are gone.
-    order: VecDeque<B256>,
+    /// Hashes by arrival.
+    arrivals: BTreeMap<u64, B256>,
+    next_arrival: u64,
     bytes: usize,
     max_blocks: usize,
     max_bytes: usize,
+}
+
+#[derive(Debug)]
+struct Buffered {
+    block: Arc<RecoveredBlock<OpBlock>>,
+    size: usize,
+    arrival: u64,
 }
 
 impl BlockBuffer {
@@ -26,7 +34,8 @@ impl BlockBuffer {
         Self {
             blocks: B256Map::default(),
             children: B256Map::default(),
-            order: VecDeque::new(),
+            arrivals: BTreeMap::new(),
+            next_arrival: 0,
             bytes: 0,
             max_blocks,
             max_bytes,
@@ -43,7 +52,7 @@ impl BlockBuffer {
     }
 
     pub(crate) fn get(&self, hash: &B256) -> Option<&Arc<RecoveredBlock<OpBlock>>> {
-        self.blocks.get(hash).map(|(block, _)| block)
+        self.blocks.get(hash).map(|buffered| &buffered.block)
     }
 
     /// Keeps a block. False if it alone is larger than the bound.
@@ -55,23 +64,24 @@ impl BlockBuffer {
         if self.blocks.contains_key(&hash) {
             return true;
         }
+        let arrival = self.next_arrival;
+        self.next_arrival += 1;
+        self.arrivals.insert(arrival, hash);
         self.children.entry(block.header().parent_hash).or_default().insert(hash);
-        self.blocks.insert(hash, (block, size));
-        self.order.push_back(hash);
+        self.blocks.insert(hash, Buffered { block, size, arrival });
         self.bytes += size;
         while self.blocks.len() > self.max_blocks || self.bytes > self.max_bytes {
-            let Some(oldest) = self.order.pop_front() else { break };
+            let Some(oldest) = self.arrivals.first_key_value().map(|(_, hash)| *hash) else {
+                break;
+            };
             self.remove(&oldest);
-        }
-        // Each block that left otherwise leaves its name behind.
-        if self.order.len() > 2 * self.max_blocks {
-            self.order.retain(|hash| self.blocks.contains_key(hash));
         }
         true
     }
 
     pub(crate) fn remove(&mut self, hash: &B256) -> Option<Arc<RecoveredBlock<OpBlock>>> {
-        let (block, size) = self.blocks.remove(hash)?;
+        let Buffered { block, size, arrival } = self.blocks.remove(hash)?;
+        self.arrivals.remove(&arrival);
         self.bytes -= size;
         let parent = block.header().parent_hash;
         if let Some(siblings) = self.children.get_mut(&parent) {
@@ -158,7 +168,7 @@ mod tests {
                 }
                 prop_assert!(buffer.len() <= 7);
                 prop_assert_eq!(buffer.bytes(), buffer.len() * size);
-                prop_assert!(buffer.order.len() <= 2 * 9 + 1);
+                prop_assert_eq!(buffer.arrivals.len(), buffer.len());
                 let indexed: usize = buffer.children.values().map(|set| set.len()).sum();
                 prop_assert_eq!(indexed, buffer.len());
             }

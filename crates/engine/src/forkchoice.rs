@@ -292,7 +292,7 @@ impl Engine {
         let id = payload_id(&self.spec, &head, &attributes);
         let updated = updated.with_payload_id(id);
         if let Some(job) = self.builder.jobs().get(id)
-            && !job.is_cancelled()
+            && job.is_good()
         {
             job.answer(updated, reply);
             return;

@@ -58,6 +58,13 @@ pub fn spawn(
         maintenance.progress().clone(),
         jobs.clone(),
     )?;
+    let persistence = Persistence::spawn(
+        {
+            let storage = storage.clone();
+            move |blocks| storage.append(blocks)
+        },
+        counters.clone(),
+    )?;
     let engine = Engine {
         spec,
         pool,
@@ -67,7 +74,7 @@ pub fn spawn(
         importer,
         counters: counters.clone(),
         health: health.clone(),
-        persistence: Persistence::spawn(storage.clone(), counters.clone())?,
+        persistence,
         builder,
         maintenance,
         config,

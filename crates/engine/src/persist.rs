@@ -4,7 +4,7 @@ use crate::{
     EngineError,
     stats::{Counters, Stage},
 };
-use ascribe_storage::{ExecutedBlock, Storage, StorageError};
+use ascribe_storage::{ExecutedBlock, StorageError};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use std::{
     sync::Arc,
@@ -36,12 +36,16 @@ struct Failure {
 }
 
 impl Persistence {
-    pub(crate) fn spawn(storage: Storage, counters: Arc<Counters>) -> Result<Self, EngineError> {
+    /// Starts the thread, which writes batches by `append`.
+    pub(crate) fn spawn(
+        append: impl Fn(&[ExecutedBlock]) -> Result<(), StorageError> + Send + 'static,
+        counters: Arc<Counters>,
+    ) -> Result<Self, EngineError> {
         let (batches, incoming) = bounded::<Vec<ExecutedBlock>>(1);
         let (outgoing, done) = bounded(1);
         let work = move || {
             for batch in incoming {
-                let result = counters.time(Stage::Persistence, || storage.append(&batch));
+                let result = counters.time(Stage::Persistence, || append(&batch));
                 if result.is_ok() {
                     Counters::add(&counters.blocks_persisted, batch.len() as u64);
                 }
@@ -124,5 +128,72 @@ impl Persistence {
         {
             error!(target: "ascribe::engine", "The persistence thread panicked");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use parking_lot::Mutex;
+    use reth_primitives_traits::RecoveredBlock;
+    use std::{collections::VecDeque, sync::atomic::Ordering};
+
+    fn blocks(count: usize) -> impl Iterator<Item = ExecutedBlock> {
+        (0..count).map(|_| ExecutedBlock {
+            block: Arc::new(RecoveredBlock::default()),
+            receipts: Arc::default(),
+            layer: Arc::default(),
+            codes: Arc::default(),
+        })
+    }
+
+    /// A disk that does what it is told, and remembers how many blocks it was given each time.
+    fn disk(
+        results: impl IntoIterator<Item = Result<(), StorageError>>,
+    ) -> (Persistence, Arc<Mutex<Vec<usize>>>, Arc<Counters>) {
+        let results = Mutex::new(results.into_iter().collect::<VecDeque<_>>());
+        let (written, counters) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Counters::default()));
+        let log = written.clone();
+        let append = move |blocks: &[ExecutedBlock]| {
+            log.lock().push(blocks.len());
+            results.lock().pop_front().unwrap_or(Ok(()))
+        };
+        let persistence = Persistence::spawn(append, counters.clone()).expect("a thread");
+        (persistence, written, counters)
+    }
+
+    #[test]
+    fn one_batch_at_a_time() {
+        let (mut persistence, written, counters) = disk([]);
+        assert!(!persistence.wait(), "nothing to wait for");
+        persistence.append(blocks(0));
+        assert!(!persistence.wait(), "no empty batches");
+        persistence.append(blocks(3));
+        persistence.append(blocks(5));
+        assert!(persistence.wait());
+        persistence.append(blocks(2 * MAX_BATCH));
+        persistence.stop();
+        assert_eq!(*written.lock(), [3, MAX_BATCH]);
+        assert_eq!(counters.blocks_persisted.load(Ordering::Relaxed), 3 + MAX_BATCH as u64);
+    }
+
+    #[test]
+    fn a_failure_stays_until_a_write_succeeds() {
+        let (mut persistence, written, counters) =
+            disk([Err(StorageError::NoSpace("full".to_owned()))]);
+        persistence.append(blocks(3));
+        assert!(persistence.wait());
+        let failure = persistence.failure().expect("the disk is full");
+        assert_eq!(failure.to_string(), "disk full: full");
+        // Not again at once.
+        persistence.append(blocks(3));
+        assert!(!persistence.wait());
+        let failed = persistence.failure.as_mut().expect("still failing");
+        failed.since -= RETRY;
+        persistence.append(blocks(4));
+        assert!(persistence.wait());
+        assert!(persistence.failure().is_none());
+        assert_eq!(*written.lock(), [3, 4]);
+        assert_eq!(counters.blocks_persisted.load(Ordering::Relaxed), 4);
     }
 }

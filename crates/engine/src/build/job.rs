@@ -123,6 +123,13 @@ impl Job {
         self.wish() == Wish::Cancel
     }
 
+    /// Whether the job does, or did, what a new one would do: it was neither cancelled, nor did it
+    /// fail before it had a payload.
+    pub(crate) fn is_good(&self) -> bool {
+        let state = self.state.lock();
+        !self.is_cancelled() && (state.best.is_some() || !state.ended)
+    }
+
     /// The parent's state, while the job runs.
     pub(crate) fn parent(&self) -> Option<StateView> {
         self.state.lock().parent.clone()
