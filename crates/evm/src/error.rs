@@ -1,6 +1,6 @@
 //! What can be wrong with a block or a transaction, and what can go wrong in this node.
 
-use crate::l1_fee::L1AttributesError;
+use crate::l1_fee::FootprintScalarError;
 use alloy_primitives::{B256, Bloom, Bytes};
 use op_revm::OpTransactionError;
 use revm::context::result::InvalidTransaction;
@@ -19,7 +19,7 @@ pub enum InvalidTx {
     MissingL1Attributes,
     /// The first transaction is a deposit, but not one with a Jovian block's L1 attributes.
     #[error(transparent)]
-    L1Attributes(#[from] L1AttributesError),
+    L1Attributes(#[from] FootprintScalarError),
 }
 
 impl InvalidTx {

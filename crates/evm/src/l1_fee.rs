@@ -6,6 +6,10 @@
 
 use crate::fastlz;
 use alloy_primitives::U256;
+use ascribe_chainspec::{
+    L1Attributes, L1AttributesError,
+    attributes::{Format, JOVIAN_SELECTOR},
+};
 use op_revm::{
     OpSpecId,
     constants::{L1_BLOCK_CONTRACT, L1_OVERHEAD_SLOT, L1_SCALAR_SLOT},
@@ -14,21 +18,9 @@ use revm::Database;
 
 pub use op_revm::L1BlockInfo;
 
-/// Selector of `setL1BlockValues(…)`.
-const BEDROCK_SELECTOR: [u8; 4] = [0x01, 0x5d, 0x8e, 0xb9];
-/// Selector of `setL1BlockValuesEcotone()`.
-const ECOTONE_SELECTOR: [u8; 4] = [0x44, 0x0a, 0x5e, 0x20];
-/// Selector of `setL1BlockValuesIsthmus()`.
-const ISTHMUS_SELECTOR: [u8; 4] = [0x09, 0x89, 0x99, 0xbe];
-/// Selector of `setL1BlockValuesJovian()`.
-const JOVIAN_SELECTOR: [u8; 4] = [0x3d, 0xb6, 0xbe, 0x2b];
-/// Length of the Bedrock L1-attributes calldata.
-const BEDROCK_LEN: usize = 260;
-/// Length of the Ecotone L1-attributes calldata.
-const ECOTONE_LEN: usize = 164;
 /// Length of the Isthmus L1-attributes calldata.
 const ISTHMUS_LEN: usize = 176;
-/// Length of the Jovian L1-attributes calldata.
+/// Length of the Jovian L1-attributes calldata, which ends with `daFootprintGasScalar`.
 const JOVIAN_LEN: usize = 178;
 
 /// A transaction's size after compression as Fjord estimates it, in millionths of a byte:
@@ -66,33 +58,30 @@ impl EstimatedSize {
     }
 }
 
-/// Calldata is not the L1 attributes that its block needs.
+/// The L1-attributes calldata of a Jovian block does not say its DA footprint gas scalar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum L1AttributesError {
+pub enum FootprintScalarError {
     /// Shorter than the Jovian form.
     #[error("L1 attributes transaction data too short for DA footprint gas scalar: {0}")]
     TooShort(usize),
     /// Long enough, but for another method.
     #[error("L1 attributes transaction data does not have Jovian selector")]
     WrongSelector,
-    /// No form that any fork knows.
-    #[error("unknown L1 attributes transaction data of {0} bytes")]
-    Unknown(usize),
 }
 
 /// Reads `daFootprintGasScalar` from the calldata of a Jovian block's L1-attributes deposit.
 ///
 /// `None` in the block that activates Jovian, whose attributes still have the Isthmus form: its
 /// footprint is 0 and it can hold no user transaction.
-pub fn da_footprint_gas_scalar(calldata: &[u8]) -> Result<Option<u16>, L1AttributesError> {
+pub fn da_footprint_gas_scalar(calldata: &[u8]) -> Result<Option<u16>, FootprintScalarError> {
     if calldata.len() == ISTHMUS_LEN {
         return Ok(None);
     }
     if calldata.len() < JOVIAN_LEN {
-        return Err(L1AttributesError::TooShort(calldata.len()));
+        return Err(FootprintScalarError::TooShort(calldata.len()));
     }
     if calldata[..4] != JOVIAN_SELECTOR {
-        return Err(L1AttributesError::WrongSelector);
+        return Err(FootprintScalarError::WrongSelector);
     }
     Ok(Some(u16::from_be_bytes([calldata[JOVIAN_LEN - 2], calldata[JOVIAN_LEN - 1]])))
 }
@@ -105,33 +94,27 @@ pub fn l1_block_info_from_attributes(
     calldata: &[u8],
     number: u64,
 ) -> Result<L1BlockInfo, L1AttributesError> {
-    let unknown = L1AttributesError::Unknown(calldata.len());
-    let (selector, _) = calldata.split_first_chunk::<4>().ok_or(unknown)?;
-    let uint = |start: usize, len: usize| U256::from_be_slice(&calldata[start..start + len]);
-    let mut info = L1BlockInfo { l2_block: Some(U256::from(number)), ..L1BlockInfo::default() };
-    match (*selector, calldata.len()) {
-        (BEDROCK_SELECTOR, BEDROCK_LEN) => {
-            info.l1_base_fee = uint(68, 32);
-            info.l1_fee_overhead = Some(uint(196, 32));
-            info.l1_base_fee_scalar = uint(228, 32);
-            info.empty_ecotone_scalars = true;
-            return Ok(info);
-        }
-        (ECOTONE_SELECTOR, ECOTONE_LEN) => {}
-        (ISTHMUS_SELECTOR, ISTHMUS_LEN) | (JOVIAN_SELECTOR, JOVIAN_LEN) => {
-            info.operator_fee_scalar = Some(uint(164, 4));
-            info.operator_fee_constant = Some(uint(168, 8));
-        }
-        _ => return Err(unknown),
-    }
-    info.l1_base_fee_scalar = uint(4, 4);
-    info.l1_blob_base_fee_scalar = Some(uint(8, 4));
-    info.l1_base_fee = uint(36, 32);
-    info.l1_blob_base_fee = Some(uint(68, 32));
-    if calldata.len() == JOVIAN_LEN {
-        info.da_footprint_gas_scalar = Some(uint(176, 2).to());
-    }
-    Ok(info)
+    let (attributes, format) = L1Attributes::decode(calldata)?;
+    let bedrock = format == Format::Bedrock;
+    let isthmus = format >= Format::Isthmus;
+    Ok(L1BlockInfo {
+        l2_block: Some(U256::from(number)),
+        l1_base_fee: attributes.base_fee,
+        l1_base_fee_scalar: if bedrock {
+            attributes.l1_fee_scalar
+        } else {
+            U256::from(attributes.base_fee_scalar)
+        },
+        l1_fee_overhead: bedrock.then_some(attributes.l1_fee_overhead),
+        empty_ecotone_scalars: bedrock,
+        l1_blob_base_fee: (!bedrock).then_some(attributes.blob_base_fee),
+        l1_blob_base_fee_scalar: (!bedrock).then(|| U256::from(attributes.blob_base_fee_scalar)),
+        operator_fee_scalar: isthmus.then(|| U256::from(attributes.operator_fee_scalar)),
+        operator_fee_constant: isthmus.then(|| U256::from(attributes.operator_fee_constant)),
+        da_footprint_gas_scalar: (format == Format::Jovian)
+            .then_some(attributes.da_footprint_gas_scalar),
+        tx_l1_cost: None,
+    })
 }
 
 /// Reads the fee parameters from `L1Block`'s storage, as they are valid in block `number`.
@@ -237,73 +220,86 @@ fn fee_scaled(info: &L1BlockInfo) -> U256 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use revm::{bytecode::Bytecode, database::InMemoryDB, state::AccountInfo};
 
-    /// Every byte is its own index, so that a field in the wrong place shows.
-    fn calldata(selector: [u8; 4], len: usize) -> Vec<u8> {
-        let mut calldata: Vec<u8> = (0..len).map(|index| index as u8).collect();
-        calldata[..4].copy_from_slice(&selector);
-        calldata
-    }
+    const ATTRIBUTES: L1Attributes = L1Attributes {
+        number: 1,
+        timestamp: 2,
+        base_fee: U256::from_limbs([1_001, 0, 0, 0]),
+        blob_base_fee: U256::from_limbs([1_007, 0, 0, 0]),
+        hash: alloy_primitives::B256::repeat_byte(3),
+        sequence_number: 4,
+        batcher_hash: alloy_primitives::B256::repeat_byte(5),
+        l1_fee_overhead: U256::from_limbs([1_005, 0, 0, 0]),
+        l1_fee_scalar: U256::from_limbs([1_006, 0, 0, 0]),
+        base_fee_scalar: 10,
+        blob_base_fee_scalar: 11,
+        operator_fee_scalar: 12,
+        operator_fee_constant: 13,
+        da_footprint_gas_scalar: 0xb0b1,
+    };
 
-    fn bytes(start: u8, len: u8) -> U256 {
-        U256::from_be_slice(&(start..start + len).collect::<Vec<_>>())
-    }
-
-    #[test]
-    fn attributes_of_every_fork_are_read() {
-        let read = |selector, len| {
-            l1_block_info_from_attributes(&calldata(selector, len), 7).expect("a known form")
+    /// `L1Block`'s storage as the contract of each form leaves it behind.
+    fn stored(format: Format) -> InMemoryDB {
+        let mut db = InMemoryDB::default();
+        let code = Bytecode::new_raw([0].into());
+        db.insert_account_info(L1_BLOCK_CONTRACT, AccountInfo::from_bytecode(code));
+        let mut set = |slot: u64, value| {
+            db.insert_account_storage(L1_BLOCK_CONTRACT, U256::from(slot), value)
+                .expect("memory does not fail");
         };
-        let bedrock = read(BEDROCK_SELECTOR, BEDROCK_LEN);
-        assert_eq!(bedrock.l2_block, Some(U256::from(7)));
-        assert_eq!(bedrock.l1_base_fee, bytes(68, 32));
-        assert_eq!(bedrock.l1_fee_overhead, Some(bytes(196, 32)));
-        assert_eq!(bedrock.l1_base_fee_scalar, U256::from_be_slice(&calldata([0; 4], 260)[228..]));
-        assert!(uses_bedrock_formula(&bedrock, OpSpecId::ECOTONE));
-
-        let ecotone = read(ECOTONE_SELECTOR, ECOTONE_LEN);
-        assert_eq!(ecotone.l1_base_fee_scalar, bytes(4, 4));
-        assert_eq!(ecotone.l1_blob_base_fee_scalar, Some(bytes(8, 4)));
-        assert_eq!(ecotone.l1_base_fee, bytes(36, 32));
-        assert_eq!(ecotone.l1_blob_base_fee, Some(bytes(68, 32)));
-        assert_eq!(ecotone.operator_fee_scalar, None);
-        assert!(!uses_bedrock_formula(&ecotone, OpSpecId::ECOTONE));
-
-        let isthmus = read(ISTHMUS_SELECTOR, ISTHMUS_LEN);
-        assert_eq!(isthmus.operator_fee_scalar, Some(bytes(164, 4)));
-        assert_eq!(isthmus.operator_fee_constant, Some(bytes(168, 8)));
-        assert_eq!(isthmus.da_footprint_gas_scalar, None);
-
-        let jovian = read(JOVIAN_SELECTOR, JOVIAN_LEN);
-        assert_eq!(jovian.da_footprint_gas_scalar, Some(0xb0b1));
-        assert_eq!(jovian, L1BlockInfo { da_footprint_gas_scalar: Some(0xb0b1), ..isthmus });
+        set(1, U256::from(1_001));
+        if format == Format::Bedrock {
+            set(5, U256::from(1_005));
+            set(6, U256::from(1_006));
+        } else {
+            set(3, U256::from(10) << 96 | U256::from(11) << 64 | U256::from(4));
+            set(7, U256::from(1_007));
+        }
+        let footprint = if format == Format::Jovian { 0xb0b1 } else { 0 };
+        if format >= Format::Isthmus {
+            set(8, U256::from(footprint) << 96 | U256::from(12) << 64 | U256::from(13));
+        }
+        db
     }
 
     #[test]
-    fn other_calldata_is_refused() {
-        for (selector, len) in [
-            (JOVIAN_SELECTOR, 177),
-            (JOVIAN_SELECTOR, 179),
-            (ISTHMUS_SELECTOR, 178),
-            ([0; 4], 260),
-            ([0; 4], 4),
+    fn attributes_say_what_storage_says() {
+        for (format, spec) in [
+            (Format::Bedrock, OpSpecId::REGOLITH),
+            (Format::Ecotone, OpSpecId::FJORD),
+            (Format::Isthmus, OpSpecId::ISTHMUS),
+            (Format::Jovian, OpSpecId::KARST),
         ] {
-            let error = l1_block_info_from_attributes(&calldata(selector, len), 7);
-            assert_eq!(error, Err(L1AttributesError::Unknown(len)));
+            let mut info =
+                l1_block_info_from_attributes(&ATTRIBUTES.encode(format), 7).expect("a known form");
+            assert_eq!(uses_bedrock_formula(&info, OpSpecId::ECOTONE), format == Format::Bedrock);
+            // Before Ecotone storage cannot tell that it has no Ecotone scalars.
+            info.empty_ecotone_scalars = false;
+            let stored = l1_block_info(&mut stored(format), 7, spec).expect("memory");
+            assert_eq!(info, stored, "{format:?}");
         }
-        assert!(l1_block_info_from_attributes(&[0x3d], 7).is_err());
+        // An activation block: Bedrock's attributes under Ecotone's rules.
+        let info = l1_block_info_from_attributes(&ATTRIBUTES.encode(Format::Bedrock), 7);
+        let stored = l1_block_info(&mut stored(Format::Bedrock), 7, OpSpecId::ECOTONE);
+        let (info, stored) = (info.expect("known"), stored.expect("memory"));
+        let tx = [1; 100];
+        let fee = l1_cost(&stored, &tx, OpSpecId::ECOTONE);
+        assert_eq!(fee, U256::from((1_600 + 1_005) * 1_001 * 1_006_u64 / 1_000_000));
+        assert_eq!(l1_cost(&info, &tx, OpSpecId::ECOTONE), fee);
     }
 
     #[test]
     fn footprint_scalar_is_the_last_word() {
-        let jovian = calldata(JOVIAN_SELECTOR, JOVIAN_LEN);
+        let jovian = ATTRIBUTES.encode(Format::Jovian).to_vec();
         assert_eq!(da_footprint_gas_scalar(&jovian), Ok(Some(0xb0b1)));
         // op-geth reads on where there is more.
-        assert_eq!(da_footprint_gas_scalar(&calldata(JOVIAN_SELECTOR, 200)), Ok(Some(0xb0b1)));
-        assert_eq!(da_footprint_gas_scalar(&calldata(ISTHMUS_SELECTOR, ISTHMUS_LEN)), Ok(None));
-        let wrong = da_footprint_gas_scalar(&calldata(ISTHMUS_SELECTOR, JOVIAN_LEN));
-        assert_eq!(wrong, Err(L1AttributesError::WrongSelector));
-        let short = da_footprint_gas_scalar(&calldata(JOVIAN_SELECTOR, 177));
-        assert_eq!(short, Err(L1AttributesError::TooShort(177)));
+        assert_eq!(da_footprint_gas_scalar(&[&jovian[..], &[9]].concat()), Ok(Some(0xb0b1)));
+        let isthmus = ATTRIBUTES.encode(Format::Isthmus).to_vec();
+        assert_eq!(da_footprint_gas_scalar(&isthmus), Ok(None));
+        let wrong = da_footprint_gas_scalar(&[&isthmus[..], &[0, 1]].concat());
+        assert_eq!(wrong, Err(FootprintScalarError::WrongSelector));
+        let short = da_footprint_gas_scalar(&jovian[..177]);
+        assert_eq!(short, Err(FootprintScalarError::TooShort(177)));
     }
 }

@@ -23,7 +23,7 @@ pub use config::{EvmConfig, ExecutionOutput, NextBlock, op_spec_id};
 pub use error::{BlockFull, ConsensusError, ExecutionError, FatalError, InvalidTx, PushError};
 pub use evm::AscribeEvm;
 pub use factory::{AscribeEvmFactory, ScheduledPrecompile};
-pub use l1_fee::{EstimatedSize, L1AttributesError};
+pub use l1_fee::{EstimatedSize, FootprintScalarError};
 pub use precompiles::{KARST_BN254_PAIR_MAX_INPUT_SIZE, precompiles};
 pub use receipts::receipts_root_and_bloom;
 pub use validate::{

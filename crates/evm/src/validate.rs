@@ -102,10 +102,6 @@ fn validate_extra_data(spec: &ChainSpec, header: &Header) -> Result<(), Consensu
             header.extra_data.len(),
             if jovian { "17 from Jovian on" } else { "9 before Jovian" }
         )),
-        // Zeros stand for the chain's defaults in attributes; a header holds the values themselves.
-        Ok(params) if params.denominator == 0 || params.elasticity == 0 => {
-            refuse("EIP-1559 denominator and elasticity must not be zero".to_owned())
-        }
         Ok(_) => Ok(()),
     }
 }

@@ -72,7 +72,8 @@ fn build(spec: &Arc<ChainSpec>, file: &Path) {
         extra_data: extra_data::encode_holocene(
             attributes.eip1559_params,
             spec.base_fee_params_at(timestamp),
-        ),
+        )
+        .expect("the recorded parameters are valid"),
     };
 
     let config = EvmConfig::new(Arc::clone(spec));
