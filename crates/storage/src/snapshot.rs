@@ -128,6 +128,9 @@ impl Snapshot {
     }
 }
 
+/// A key and its value.
+pub(crate) type Entry<'a> = (&'a [u8], &'a [u8]);
+
 /// Entries in the order of their keys.
 pub(crate) struct Scan<'a> {
     column: Column,
@@ -137,8 +140,8 @@ pub(crate) struct Scan<'a> {
 }
 
 impl Scan<'_> {
-    /// The next key and value.
-    pub(crate) fn next(&mut self) -> Result<Option<(&[u8], &[u8])>, StorageError> {
+    /// The next entry.
+    pub(crate) fn next(&mut self) -> Result<Option<Entry<'_>>, StorageError> {
         if self.started {
             if self.iterator.valid() {
                 self.iterator.next();

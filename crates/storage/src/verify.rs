@@ -187,7 +187,9 @@ impl Check<'_> {
         }
         let gas = receipts.last().map_or(0, TxReceipt::cumulative_gas_used);
         let mut bloom = Bloom::ZERO;
-        receipts.iter().for_each(|receipt| bloom |= receipt.bloom());
+        for receipt in &receipts {
+            bloom |= receipt.bloom();
+        }
         if gas != header.gas_used() || bloom != header.logs_bloom() {
             return wrong(Column::Receipts, "gas or logs are not those of the header".to_owned());
         }

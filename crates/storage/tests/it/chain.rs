@@ -216,7 +216,9 @@ impl Chain {
         let senders = transactions.iter().map(|(_, sender)| *sender).collect();
         let transactions: Vec<_> = transactions.into_iter().map(|(tx, _)| tx).collect();
         let mut logs_bloom = Bloom::ZERO;
-        receipts.iter().for_each(|receipt| logs_bloom |= receipt.bloom());
+        for receipt in &receipts {
+            logs_bloom |= receipt.bloom();
+        }
         let header = Header {
             parent_hash: parent.hash(),
             gas_used: 21_000 * transactions.len() as u64,
@@ -347,7 +349,7 @@ fn contract(rng: &mut StdRng, codes: &mut Vec<(B256, Bytes)>) -> Account {
 /// What leads from one state to the other, in the way execution reports it.
 pub(crate) fn difference(before: &State, after: &State, wiped: &BTreeSet<B256>) -> HashedPostState {
     let mut changes = HashedPostState::default();
-    for key in before.keys().chain(after.keys()).collect::<BTreeSet<_>>() {
+    for key in before.keys().chain(after.keys()) {
         let (old, new) = (before.get(key), after.get(key));
         if old == new {
             continue;

@@ -10,6 +10,9 @@ use std::{env, time::Instant};
 /// Accounts in the state before measuring begins.
 const ACCOUNTS: &str = "ASCRIBE_STORAGE_COST_ACCOUNTS";
 
+/// Sync policy.
+const SYNC: &str = "ASCRIBE_STORAGE_COST_SYNC";
+
 fn key(n: u64) -> B256 {
     keccak256(n.to_be_bytes())
 }
@@ -37,10 +40,8 @@ fn cost_of_a_commit() {
     let accounts = env::var(ACCOUNTS).map_or(200_000, |accounts| accounts.parse().unwrap());
     let spec = chain::spec(0);
     let dir = tempfile::tempdir().unwrap();
-    let options = StorageOptions {
-        sync: if env::var("NEVER").is_ok() { SyncPolicy::Never } else { SyncPolicy::Batch },
-        ..Default::default()
-    };
+    let sync = env::var(SYNC).map_or(SyncPolicy::Batch, |sync| sync.parse().unwrap());
+    let options = StorageOptions { sync, ..Default::default() };
     let storage = Storage::open(dir.path(), options, &spec, &mut |_| {}).unwrap();
     let mut chain = Chain::new(&spec, 1);
     let push = |chain: &mut Chain, state| {
@@ -98,5 +99,5 @@ fn cost_of_a_commit() {
     let started = Instant::now();
     let report = reader.verify(&mut |_| {}).unwrap();
     println!("verified in {:?}: {report:?}", started.elapsed());
-    println!("{:#?}", storage.stats().unwrap().table_bytes());
+    println!("{} bytes of tables", storage.stats().unwrap().table_bytes());
 }

@@ -195,7 +195,9 @@ fn wrong_entries_are_named() {
                     Some(wrong) => db.put_cf(cf, key, wrong).unwrap(),
                     // One code may belong to nobody any more.
                     None if column == "codes" => {
-                        entries.iter().for_each(|key| db.delete_cf(cf, key).unwrap());
+                        for key in &entries {
+                            db.delete_cf(cf, key).unwrap();
+                        }
                     }
                     None => db.delete_cf(cf, key).unwrap(),
                 }
