@@ -1,0 +1,156 @@
+//! A whole node: started from the bottom up, stopped from the top down.
+
+use std::sync::Arc;
+
+use ascribe_chainspec::{ChainSpec, ChainSpecError};
+use ascribe_engine::{ChainView, EngineError, EngineHandle};
+use ascribe_evm::EvmConfig;
+use ascribe_storage::{Storage, StorageOptions};
+use ascribe_txpool::{PoolConfig, TxPool};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+};
+use tracing::{info, warn};
+
+use crate::{
+    args::NodeArgs,
+    database::{self, DatabaseError},
+    monitor::{self, MonitorError},
+    settings,
+};
+
+/// Why a node does not start, or did not stop well.
+#[derive(Debug, thiserror::Error)]
+pub enum LaunchError {
+    /// The chain is not known.
+    #[error(transparent)]
+    Chain(#[from] ChainSpecError),
+    /// The database does not open.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    /// The engine does not start, or could not write its blocks.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// Metrics cannot be served.
+    #[error(transparent)]
+    Monitor(#[from] MonitorError),
+    /// A thread could not be joined.
+    #[error("the database could not be opened: {0}")]
+    Open(#[from] tokio::task::JoinError),
+    /// Signals cannot be received.
+    #[error("cannot listen for signals: {0}")]
+    Signals(std::io::Error),
+}
+
+/// A node that runs.
+#[derive(Debug)]
+pub struct RunningNode {
+    /// The one door into the chain.
+    pub engine: EngineHandle,
+    /// The chain, to read.
+    pub chain: ChainView,
+    /// The transaction pool.
+    pub pool: TxPool,
+    /// Outlives the engine, which writes to it until the end.
+    _storage: Storage,
+    stop: watch::Sender<bool>,
+}
+
+impl RunningNode {
+    /// Starts everything that `args` ask for.
+    pub async fn launch(args: &NodeArgs) -> Result<Self, LaunchError> {
+        let metrics = args.observe.metrics.map(|addr| Ok((addr, monitor::record()?)));
+        let metrics = metrics.transpose().map_err(LaunchError::Monitor)?;
+
+        let spec = Arc::new(ChainSpec::parse(&args.datadir.chain)?);
+        let storage = {
+            let (datadir, options) = (args.datadir.clone(), StorageOptions::from(&args.db));
+            let spec = spec.clone();
+            tokio::task::spawn_blocking(move || database::open_or_create(&datadir, options, &spec))
+                .await??
+        };
+        let pool = TxPool::new(PoolConfig::from(&args.txpool), spec.chain_id());
+        let (engine, chain) = ascribe_engine::spawn(
+            settings::engine(&args.engine, &args.builder),
+            EvmConfig::new(spec.clone()),
+            storage.clone(),
+            pool.clone(),
+        )?;
+        let (stop, stopped) = watch::channel(false);
+        if let Some((addr, metrics)) = metrics {
+            monitor::serve(addr, metrics, chain.clone(), engine.clone(), stopped).await?;
+        }
+        info!(
+            target: "ascribe::node",
+            chain = spec.chain_id(),
+            genesis = %spec.genesis_hash(),
+            head = chain.head().number,
+            "Node started"
+        );
+        Ok(Self { engine, chain, pool, _storage: storage, stop })
+    }
+
+    /// Stops everything; canonical blocks in memory go to disk.
+    pub async fn shutdown(self) -> Result<(), LaunchError> {
+        self.stop.send_replace(true);
+        self.engine.shutdown().await?;
+        info!(target: "ascribe::node", persisted = self.chain.persisted().number, "Node stopped");
+        Ok(())
+    }
+}
+
+/// `ascribe node`: runs until SIGINT or SIGTERM. A second signal does not wait.
+pub async fn run(args: &NodeArgs) -> Result<(), LaunchError> {
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(LaunchError::Signals)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(LaunchError::Signals)?;
+    let node = RunningNode::launch(args).await?;
+    tokio::select! {
+        _ = interrupt.recv() => info!(target: "ascribe::node", "Interrupted, stopping"),
+        _ = terminate.recv() => info!(target: "ascribe::node", "Asked to stop"),
+    }
+    tokio::select! {
+        done = node.shutdown() => done,
+        _ = interrupt.recv() => {
+            warn!(target: "ascribe::node", "Interrupted again, leaving at once");
+            Ok(())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use clap::{Args, Command, FromArgMatches};
+
+    use super::*;
+
+    fn args(dir: &Path) -> NodeArgs {
+        let command = NodeArgs::augment_args(Command::new("node"));
+        let dir = dir.to_str().expect("a name in UTF-8");
+        let line = ["node", "--datadir", dir, "--db.cache-size", "16"];
+        let line = line.into_iter().chain(["--engine.cross-block-cache-size", "16"]);
+        let matches = command.try_get_matches_from(line).expect("valid flags");
+        NodeArgs::from_arg_matches(&matches).expect("valid flags")
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_node_starts_stops_and_starts_again() {
+        let dir = tempfile::tempdir().expect("a folder");
+        for _ in 0..2 {
+            let node = RunningNode::launch(&args(dir.path())).await.expect("starts");
+            assert_eq!(node.chain.head().hash(), ChainSpec::devnet().genesis_hash());
+            node.shutdown().await.expect("stops");
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn two_nodes_do_not_share_a_datadir() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let first = RunningNode::launch(&args(dir.path())).await.expect("starts");
+        let second = RunningNode::launch(&args(dir.path())).await;
+        assert!(matches!(second, Err(LaunchError::Database(_))), "{second:?}");
+        first.shutdown().await.expect("stops");
+    }
+}
