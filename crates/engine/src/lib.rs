@@ -31,4 +31,4 @@ pub use error::{
 pub use handle::{EngineHandle, spawn};
 pub use state::StateView;
 pub use stats::EngineStats;
-pub use view::ChainView;
+pub use view::{BlockPosition, ChainView};

@@ -21,6 +21,9 @@ pub(crate) struct Tree {
     labels: Labels,
 }
 
+/// Blocks in memory, newest first, and the persisted block below them.
+pub(crate) type Descent = (Vec<Arc<MemoryBlock>>, BlockNumHash);
+
 /// A way from a canonical block to another block, all in memory.
 #[derive(Debug, Clone)]
 pub(crate) struct Branch {
@@ -130,10 +133,7 @@ impl Tree {
 
     /// Executed blocks in memory from `hash` down, newest first, and the persisted block below
     /// them; nothing if some block in between is not there.
-    pub(crate) fn to_persisted(
-        &self,
-        hash: B256,
-    ) -> Result<Option<(Vec<Arc<MemoryBlock>>, BlockNumHash)>, ProviderError> {
+    pub(crate) fn to_persisted(&self, hash: B256) -> Result<Option<Descent>, ProviderError> {
         let mut blocks = Vec::new();
         let mut hash = hash;
         while let Some(block) = self.blocks.get(&hash) {

@@ -62,6 +62,9 @@ impl Chain {
     }
 }
 
+/// A block, and the index of one of its transactions.
+pub type BlockPosition = (Arc<RecoveredBlock<OpBlock>>, usize);
+
 /// The chain for readers: blocks in memory over what is persisted. Cheap to clone; reading never
 /// waits for the engine.
 ///
@@ -214,10 +217,7 @@ impl ChainView {
     }
 
     /// The canonical block that holds a transaction, and the transaction's index in it.
-    pub fn transaction(
-        &self,
-        hash: B256,
-    ) -> Result<Option<(Arc<RecoveredBlock<OpBlock>>, usize)>, ProviderError> {
+    pub fn transaction(&self, hash: B256) -> Result<Option<BlockPosition>, ProviderError> {
         let tree = self.chain.tree();
         for block in tree.canonical().iter().rev() {
             if let Some(index) = block.transaction(&hash) {

@@ -88,14 +88,15 @@ impl Attempts {
         for tx in forced {
             builder.push(tx.clone()).map_err(|error| forced_refused(number, tx, error))?;
         }
-        let mut lowest_tip = None;
-        if use_pool {
+        let lowest_tip = if use_pool {
             let filled = self.fill(job, &mut builder)?;
             if filled.transactions == 0 || job.is_cancelled() {
                 return Ok(None);
             }
-            lowest_tip = filled.lowest_tip.filter(|_| filled.full);
-        }
+            filled.lowest_tip.filter(|_| filled.full)
+        } else {
+            None
+        };
         let parts = builder.finish().map_err(refused)?;
         let candidate = self.seal(parts, parent, started)?;
         Ok(Some(Attempt { candidate, lowest_tip }))
