@@ -3,11 +3,17 @@
 //! Bedrock's calldata is ABI-encoded; from Ecotone on it is packed, and each later form is the one
 //! before with fields appended (OP Stack specs, `*/l1-attributes.md`).
 
-use alloy_op_hardforks::OpHardforks;
+use alloy_consensus::Header;
+use alloy_eips::eip7840::BlobParams;
+use alloy_op_hardforks::{OpHardfork, OpHardforks};
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256, hex};
 use op_alloy_consensus::{L1InfoDepositSource, TxDeposit};
 
-use crate::predeploys::{DEPOSITOR, L1_BLOCK};
+use crate::{
+    RollupConfig, SystemConfig,
+    predeploys::{DEPOSITOR, L1_BLOCK},
+    system_config::SystemConfigError,
+};
 
 /// `setL1BlockValues(uint64,uint64,uint256,bytes32,uint64,bytes32,uint256,uint256)`.
 pub const BEDROCK_SELECTOR: [u8; 4] = hex!("015d8eb9");
@@ -42,30 +48,34 @@ pub enum Format {
 }
 
 impl Format {
-    /// The form in a block at `timestamp`. In the block that activates a fork after genesis the
+    /// The form in the L2 block at `timestamp`. In the block that activates a fork after genesis the
     /// contract is not upgraded yet, so that block still has the form of its parent.
-    pub fn at(
-        forks: &impl OpHardforks,
-        timestamp: u64,
-        block_time: u64,
-        genesis_time: u64,
-    ) -> Self {
-        let clock = if timestamp <= genesis_time.saturating_add(block_time) {
-            // Block 1: what is active at genesis is in the genesis contracts.
-            genesis_time
-        } else {
-            timestamp.saturating_sub(block_time)
+    pub fn in_block(rollup: &RollupConfig, timestamp: u64) -> Self {
+        let upgraded = |fork| {
+            rollup.op_fork_activation(fork).active_at_timestamp(timestamp)
+                && !rollup.is_activation_block(fork, timestamp)
         };
-        if forks.is_jovian_active_at_timestamp(clock) {
+        if upgraded(OpHardfork::Jovian) {
             Self::Jovian
-        } else if forks.is_isthmus_active_at_timestamp(clock) {
+        } else if upgraded(OpHardfork::Isthmus) {
             Self::Isthmus
-        } else if forks.is_ecotone_active_at_timestamp(clock) {
+        } else if upgraded(OpHardfork::Ecotone) {
             Self::Ecotone
         } else {
             Self::Bedrock
         }
     }
+}
+
+/// The L1 block that an L2 block refers to.
+#[derive(Debug, Clone, Copy)]
+pub struct L1Origin<'a> {
+    /// Hash.
+    pub hash: B256,
+    /// Header.
+    pub header: &'a Header,
+    /// Blob parameters that L1 uses at that block (EIP-7840).
+    pub blob_params: BlobParams,
 }
 
 /// What the deposit says. Fields that a form does not have are zero when read and left out when
@@ -125,6 +135,47 @@ pub enum L1AttributesError {
 }
 
 impl L1Attributes {
+    /// What the L2 block at `timestamp` says about its L1 origin and the system configuration.
+    /// `sequence_number` is how many L2 blocks of that origin came before.
+    ///
+    /// # Errors
+    /// A scalar word that Ecotone cannot read.
+    pub fn new(
+        rollup: &RollupConfig,
+        system: &SystemConfig,
+        sequence_number: u64,
+        origin: &L1Origin<'_>,
+        timestamp: u64,
+    ) -> Result<Self, SystemConfigError> {
+        let (format, header) = (Format::in_block(rollup, timestamp), origin.header);
+        let mut it = Self {
+            number: header.number,
+            timestamp: header.timestamp,
+            base_fee: U256::from(header.base_fee_per_gas.unwrap_or_default()),
+            hash: origin.hash,
+            sequence_number,
+            batcher_hash: system.batcher_addr.into_word(),
+            ..Self::default()
+        };
+        if format == Format::Bedrock {
+            it.l1_fee_overhead = system.overhead.into();
+            it.l1_fee_scalar = system.scalar.into();
+            return Ok(it);
+        }
+        (it.base_fee_scalar, it.blob_base_fee_scalar) = system.ecotone_scalars()?;
+        let cancun = rollup.pectra_blob_schedule_time.is_some_and(|until| header.timestamp < until);
+        let params = if cancun { BlobParams::cancun() } else { origin.blob_params };
+        // EIP-4844's minimum where L1 has no blobs.
+        it.blob_base_fee = U256::from(header.blob_fee(params).unwrap_or(1));
+        if format >= Format::Isthmus {
+            (it.operator_fee_scalar, it.operator_fee_constant) = system.operator_fee();
+        }
+        if format == Format::Jovian {
+            it.da_footprint_gas_scalar = system.effective_da_footprint_gas_scalar();
+        }
+        Ok(it)
+    }
+
     /// Address of the batcher.
     pub fn batcher(&self) -> Address {
         Address::from_word(self.batcher_hash)
@@ -266,7 +317,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::ChainSpec;
+    use crate::rollup::tests::{config, file};
 
     #[test]
     fn selectors_are_those_of_the_contract() {
@@ -312,13 +363,58 @@ mod tests {
 
     #[test]
     fn the_activation_block_keeps_the_parent_form() {
-        let spec = ChainSpec::op_sepolia();
-        let at = |time| Format::at(&spec, time, 2, 1_600_000_000);
-        let jovian = 1_763_568_001;
-        assert_eq!(at(jovian), Format::Isthmus);
-        assert_eq!(at(jovian + 2), Format::Jovian);
-        let devnet = ChainSpec::devnet();
-        assert_eq!(Format::at(&devnet, 2, 2, 0), Format::Jovian);
+        let mut rollup = config(file());
+        let start = rollup.genesis.l2_time;
+        assert_eq!(Format::in_block(&rollup, start + 2), Format::Jovian);
+        rollup.isthmus_time = Some(start + 1);
+        rollup.jovian_time = Some(start + 7);
+        rollup.karst_time = None;
+        let forms: Vec<_> = (1..=5).map(|n| Format::in_block(&rollup, start + 2 * n)).collect();
+        let [e, i, j] = [Format::Ecotone, Format::Isthmus, Format::Jovian];
+        assert_eq!(forms, [e, i, i, i, j]);
+        rollup.ecotone_time = Some(start + 1);
+        assert_eq!(Format::in_block(&rollup, start + 2), Format::Bedrock);
+    }
+
+    fn origin(header: &Header) -> L1Origin<'_> {
+        L1Origin { hash: header.hash_slow(), header, blob_params: BlobParams::prague() }
+    }
+
+    #[test]
+    fn attributes_follow_the_system_config() {
+        let rollup = config(file());
+        let header = Header {
+            number: 5,
+            timestamp: rollup.genesis.l2_time + 1,
+            base_fee_per_gas: Some(7),
+            excess_blob_gas: Some(50_000_000),
+            ..Default::default()
+        };
+        let mut system = rollup.genesis.system_config;
+        system.set_operator_fee(8, 9);
+        system.da_footprint_gas_scalar = 0;
+        let time = rollup.genesis.l2_time + 2;
+        let it = L1Attributes::new(&rollup, &system, 3, &origin(&header), time).expect("valid");
+        assert_eq!((it.number, it.sequence_number, it.base_fee), (5, 3, U256::from(7)));
+        assert_eq!((it.base_fee_scalar, it.blob_base_fee_scalar), (1368, 810_949));
+        assert_eq!((it.operator_fee_scalar, it.operator_fee_constant), (8, 9));
+        assert_eq!(it.da_footprint_gas_scalar, 400);
+        assert_eq!(it.batcher(), system.batcher_addr);
+        // e^(50,000,000 / 5,007,716)
+        assert_eq!(it.blob_base_fee, U256::from(21_689));
+
+        let mut pectra = rollup.clone();
+        pectra.pectra_blob_schedule_time = Some(header.timestamp + 1);
+        let old = L1Attributes::new(&pectra, &system, 3, &origin(&header), time).expect("valid");
+        // e^(50,000,000 / 3,338,477)
+        assert_eq!(old.blob_base_fee, U256::from(3_194_333));
+
+        let before_blobs = Header { excess_blob_gas: None, ..header };
+        let it =
+            L1Attributes::new(&rollup, &system, 3, &origin(&before_blobs), time).expect("valid");
+        assert_eq!(it.blob_base_fee, U256::from(1));
+        system.scalar[0] = 3;
+        assert!(L1Attributes::new(&rollup, &system, 3, &origin(&before_blobs), time).is_err());
     }
 
     #[test]

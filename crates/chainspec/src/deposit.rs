@@ -23,9 +23,6 @@ pub enum DepositLogError {
     /// A version that is not known.
     #[error("deposit log has version {0}, want 0")]
     Version(B256),
-    /// A sender or recipient that is no address.
-    #[error("deposit log has a {0} that is no address")]
-    Address(&'static str),
     /// The data is not an ABI-encoded `bytes`.
     #[error("deposit log data of {0} bytes is not an ABI-encoded bytes value")]
     Data(usize),
@@ -53,8 +50,7 @@ pub fn decode_deposit_log(
     if version != B256::ZERO {
         return Err(DepositLogError::Version(version));
     }
-    let from = address(from, "sender")?;
-    let to = address(to, "recipient")?;
+    let (from, to) = (Address::from_word(from), Address::from_word(to));
 
     let data = &log.data.data;
     let opaque = abi_bytes(data).ok_or(DepositLogError::Data(data.len()))?;
@@ -75,14 +71,6 @@ pub fn decode_deposit_log(
         is_system_transaction: false,
         input: Bytes::copy_from_slice(&opaque[OPAQUE_HEAD..]),
     })
-}
-
-fn address(word: B256, field: &'static str) -> Result<Address, DepositLogError> {
-    if word[..12] == [0; 12] {
-        Ok(Address::from_word(word))
-    } else {
-        Err(DepositLogError::Address(field))
-    }
 }
 
 /// The value of data that is one ABI-encoded `bytes`: offset 32, length, value padded to words.
@@ -172,10 +160,6 @@ mod tests {
         assert_eq!(decode(&topics(&|t| t.truncate(3))), Err(DepositLogError::Topics(3)));
         assert!(matches!(decode(&topics(&|t| t[0].0[0] ^= 1)), Err(DepositLogError::Event(_))));
         assert!(matches!(decode(&topics(&|t| t[3].0[31] = 1)), Err(DepositLogError::Version(_))));
-        assert!(matches!(
-            decode(&topics(&|t| t[1].0[0] = 1)),
-            Err(DepositLogError::Address("sender"))
-        ));
 
         let mut huge = opaque(0, 0, 1, 0, &[]);
         huge[0] = 1;

@@ -104,6 +104,14 @@ pub fn split_params(params: B64) -> (u32, u32) {
     (u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h]))
 }
 
+/// The `eip1559Params` of payload attributes with this denominator and elasticity.
+pub fn join_params(denominator: u32, elasticity: u32) -> B64 {
+    let mut params = B64::ZERO;
+    params[..4].copy_from_slice(&denominator.to_be_bytes());
+    params[4..].copy_from_slice(&elasticity.to_be_bytes());
+    params
+}
+
 /// Replaces all-zero attribute parameters by the chain's defaults.
 fn translate(params: B64, defaults: BaseFeeParams) -> Result<(u32, u32), ExtraDataError> {
     match split_params(params) {
@@ -201,9 +209,8 @@ mod tests {
     proptest! {
         #[test]
         fn round_trip(denominator in 1u32.., elasticity in 1u32.., min in any::<u64>()) {
-            let mut params = B64::ZERO;
-            params[..4].copy_from_slice(&denominator.to_be_bytes());
-            params[4..].copy_from_slice(&elasticity.to_be_bytes());
+            let params = join_params(denominator, elasticity);
+            prop_assert_eq!(split_params(params), (denominator, elasticity));
             let jovian = decode(&encode_jovian(params, DEFAULTS, min).expect("valid"));
             prop_assert_eq!(jovian, Ok(Eip1559Extra { denominator, elasticity, min_base_fee: Some(min) }));
             let holocene = decode(&encode_holocene(params, DEFAULTS).expect("valid"));

@@ -1,9 +1,12 @@
 #![doc = include_str!("../README.md")]
 
 pub mod attributes;
+pub mod config_update;
 pub mod deposit;
 mod error;
 pub mod extra_data;
+mod file;
+mod hardforks;
 mod header;
 pub mod predeploys;
 mod preset;
@@ -11,11 +14,13 @@ pub mod rollup;
 mod spec;
 pub mod system_config;
 
-pub use attributes::{L1Attributes, L1AttributesError};
+pub use attributes::{L1Attributes, L1AttributesError, L1Origin};
+pub use config_update::{ConfigUpdate, ConfigUpdateError};
 pub use deposit::{DepositLogError, decode_deposit_log};
-pub use error::ChainSpecError;
+pub use error::{ChainSpecError, FileError};
+pub use hardforks::Hardforks;
 pub use rollup::{
-    AltDaConfig, ChainOpConfig, GenesisIds, RollupConfig, RollupConfigError, SystemConfig,
+    AltDaConfig, BlockId, ChainOpConfig, GenesisIds, RollupConfig, RollupConfigError,
 };
-pub use spec::{ChainSpec, DEFAULT_BASE_FEE_PARAMS};
-pub use system_config::ConfigUpdate;
+pub use spec::ChainSpec;
+pub use system_config::{SystemConfig, SystemConfigError};

@@ -1,75 +1,67 @@
-//! Rules of the public chains: fork times and EIP-1559 parameters.
+//! Chains that are known by name.
 //!
-//! Times are those of the superchain registry (`superchain/configs/{mainnet,sepolia}`).
+//! Fork times and EIP-1559 parameters of the public ones are those of the superchain registry
+//! (`superchain/configs/{mainnet,sepolia}`). Their state is not here, only its root.
 
-use alloy_hardforks::ForkCondition;
-use alloy_op_hardforks::OpHardfork;
+use alloy_primitives::{B256, b256};
 
 /// Names that `--chain` takes.
 pub(crate) const NAMES: [&str; 3] = ["devnet", "op-mainnet", "op-sepolia"];
 
-/// A public chain.
+/// A genesis in JSON.
 pub(crate) struct Preset {
-    pub(crate) chain_id: u64,
-    pub(crate) bedrock_block: u64,
-    /// Regolith to Karst, in seconds.
-    times: [u64; 9],
+    pub(crate) genesis: &'static str,
+    /// Where the alloc is left out: the root of the state it makes.
+    pub(crate) state_root: Option<B256>,
 }
 
-pub(crate) const OP_MAINNET: Preset = Preset {
-    chain_id: 10,
-    bedrock_block: 105_235_063,
-    times: [
-        0,
-        1_704_992_401,
-        1_710_374_401,
-        1_720_627_201,
-        1_726_070_401,
-        1_736_445_601,
-        1_746_806_401,
-        1_764_691_201,
-        1_783_526_401,
-    ],
-};
-
-pub(crate) const OP_SEPOLIA: Preset = Preset {
-    chain_id: 11_155_420,
-    bedrock_block: 0,
-    times: [
-        0,
-        1_699_981_200,
-        1_708_534_800,
-        1_716_998_400,
-        1_723_478_400,
-        1_732_633_200,
-        1_744_905_600,
-        1_763_568_001,
-        1_781_712_001,
-    ],
-};
-
-/// Forks with a time, oldest first, as `Preset::times` and the genesis fields order them.
-pub(crate) const TIMED_FORKS: [(OpHardfork, &str); 9] = [
-    (OpHardfork::Regolith, "regolithTime"),
-    (OpHardfork::Canyon, "canyonTime"),
-    (OpHardfork::Ecotone, "ecotoneTime"),
-    (OpHardfork::Fjord, "fjordTime"),
-    (OpHardfork::Granite, "graniteTime"),
-    (OpHardfork::Holocene, "holoceneTime"),
-    (OpHardfork::Isthmus, "isthmusTime"),
-    (OpHardfork::Jovian, "jovianTime"),
-    (OpHardfork::Karst, "karstTime"),
-];
-
 impl Preset {
-    /// Activation of every fork, Bedrock first.
-    pub(crate) fn forks(&self) -> Vec<(OpHardfork, ForkCondition)> {
-        let timed = TIMED_FORKS
-            .iter()
-            .zip(self.times)
-            .map(|((fork, _), time)| (*fork, ForkCondition::Timestamp(time)));
-        std::iter::once((OpHardfork::Bedrock, ForkCondition::Block(self.bedrock_block)))
-            .chain(timed)
-            .collect()
+    pub(crate) fn by_name(name: &str) -> Option<&'static Self> {
+        match name {
+            "devnet" => Some(&DEVNET),
+            "op-mainnet" | "optimism" => Some(&OP_MAINNET),
+            "op-sepolia" | "optimism-sepolia" | "optimism_sepolia" => Some(&OP_SEPOLIA),
+            _ => None,
+        }
+    }
+}
+
+pub(crate) static DEVNET: Preset =
+    Preset { genesis: include_str!("../presets/devnet.json"), state_root: None };
+
+pub(crate) static OP_MAINNET: Preset = Preset {
+    genesis: include_str!("../presets/op-mainnet.json"),
+    state_root: Some(b256!("eddb4c1786789419153a27c4c80ff44a2226b6eda04f7e22ce5bae892ea568eb")),
+};
+
+pub(crate) static OP_SEPOLIA: Preset = Preset {
+    genesis: include_str!("../presets/op-sepolia.json"),
+    state_root: Some(b256!("06787a17a3ed87c339a39dbbeeb311578a0c83ed29daa2db95da62b28efce8a9")),
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ChainSpec;
+
+    #[test]
+    fn public_chains_have_their_genesis_hash() {
+        assert_eq!(
+            ChainSpec::op_mainnet().genesis_hash(),
+            b256!("7ca38a1916c42007829c55e69d3e9a73265554b586a499015373241b8a3fa48b")
+        );
+        assert_eq!(
+            ChainSpec::op_sepolia().genesis_hash(),
+            b256!("102de6ffb001480cc9b8b548fd05c34cd4f46ae4aa91759393db90ea0409887d")
+        );
+    }
+
+    #[test]
+    fn every_name_is_a_preset() {
+        for name in NAMES {
+            assert!(Preset::by_name(name).is_some(), "{name}");
+        }
+        assert!(!ChainSpec::op_sepolia().has_state() && !ChainSpec::op_mainnet().has_state());
+        assert!(ChainSpec::devnet().has_state());
     }
 }

@@ -3,45 +3,25 @@
 use std::path::Path;
 
 use alloy_consensus::{BlockHeader, Header};
-use alloy_eips::{calc_next_block_base_fee, eip1559::BaseFeeParams};
+use alloy_eips::{
+    calc_next_block_base_fee,
+    eip1559::BaseFeeParams,
+    eip2124::{ForkHash, ForkId},
+};
 use alloy_genesis::{Genesis, GenesisAccount};
 use alloy_hardforks::{EthereumHardfork, EthereumHardforks, ForkCondition};
 use alloy_op_hardforks::{OpHardfork, OpHardforks};
-use alloy_primitives::{Address, B256, U256};
+use alloy_primitives::{Address, B256};
 use reth_primitives_traits::SealedHeader;
-use serde::Deserialize;
 
 use crate::{
-    ChainSpecError, extra_data,
-    header::genesis_header,
-    preset::{OP_MAINNET, OP_SEPOLIA, Preset, TIMED_FORKS},
+    ChainOpConfig, ChainSpecError, Hardforks, extra_data, file,
+    header::{genesis_header, state_root},
+    preset::{DEVNET, OP_MAINNET, OP_SEPOLIA, Preset},
 };
 
 /// Largest genesis file that is read, in bytes.
 const MAX_GENESIS_BYTES: u64 = 1 << 30;
-
-/// EIP-1559 parameters of OP Mainnet and of chains that name none: denominator 50 before Canyon and
-/// 250 from it on, elasticity 6.
-pub const DEFAULT_BASE_FEE_PARAMS: OptimismConfig =
-    OptimismConfig { elasticity: 6, denominator: 50, denominator_canyon: 250 };
-
-/// `config.optimism` of a genesis.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-pub struct OptimismConfig {
-    /// Elasticity multiplier of EIP-1559.
-    #[serde(rename = "eip1559Elasticity")]
-    pub elasticity: u64,
-    /// Base fee change denominator before Canyon.
-    #[serde(rename = "eip1559Denominator")]
-    pub denominator: u64,
-    /// Base fee change denominator from Canyon on.
-    #[serde(rename = "eip1559DenominatorCanyon", default = "default_denominator_canyon")]
-    pub denominator_canyon: u64,
-}
-
-const fn default_denominator_canyon() -> u64 {
-    DEFAULT_BASE_FEE_PARAMS.denominator_canyon
-}
 
 /// Everything that two nodes must agree on before the first block.
 #[derive(Debug, Clone)]
@@ -49,133 +29,84 @@ pub struct ChainSpec {
     genesis: Genesis,
     genesis_header: SealedHeader,
     has_state: bool,
-    /// Bedrock first.
-    forks: Vec<(OpHardfork, ForkCondition)>,
-    optimism: OptimismConfig,
+    hardforks: Hardforks,
+    before_canyon: BaseFeeParams,
+    from_canyon: BaseFeeParams,
     attribution_time: Option<u64>,
 }
 
 impl ChainSpec {
-    /// A chain from a genesis in the OP format.
+    /// A chain from a genesis in the OP format: geth's alloc, `config.optimism`, fork times.
     ///
     /// # Errors
-    /// A fork time that is no number or out of order, EIP-1559 parameters of zero, and a genesis
-    /// `extraData` that its fork does not allow.
+    /// Fork times that are no numbers or out of order, missing or zero EIP-1559 parameters, a
+    /// number other than 0, an `extraData` from which block 1 could not have a base fee.
     pub fn from_genesis(genesis: Genesis) -> Result<Self, ChainSpecError> {
-        let extra = &genesis.config.extra_fields;
-        let time = |name: &'static str| -> Result<Option<u64>, ChainSpecError> {
-            match extra.get_deserialized::<Option<u64>>(name) {
-                None => Ok(None),
-                Some(value) => value.map_err(|error| ChainSpecError::Field {
-                    field: name,
-                    reason: error.to_string(),
-                }),
-            }
-        };
-        let bedrock = time("bedrockBlock")?.map_or(ForkCondition::Block(0), ForkCondition::Block);
-        let mut forks = vec![(OpHardfork::Bedrock, bedrock)];
-        let mut earlier: Option<(&'static str, Option<u64>)> = None;
-        for (fork, name) in TIMED_FORKS {
-            let at = time(name)?;
-            if let (Some(at), Some((earlier, before))) = (at, earlier)
-                && before.is_none_or(|before| before > at)
-            {
-                let when =
-                    before.map_or_else(|| "is not set".to_owned(), |t| format!("only at {t}"));
-                return Err(ChainSpecError::ForkOrder { fork: name, time: at, earlier, when });
-            }
-            if let Some(at) = at {
-                forks.push((fork, ForkCondition::Timestamp(at)));
-            }
-            earlier = Some((name, at));
-        }
-        let optimism = match extra.get_deserialized::<OptimismConfig>("optimism") {
-            None => DEFAULT_BASE_FEE_PARAMS,
-            Some(value) => value.map_err(|error| ChainSpecError::Field {
-                field: "optimism",
-                reason: error.to_string(),
-            })?,
-        };
-        if optimism.elasticity == 0 || optimism.denominator == 0 || optimism.denominator_canyon == 0
-        {
-            let reason = "elasticity and denominators must not be zero".to_owned();
-            return Err(ChainSpecError::Field { field: "optimism", reason });
-        }
-        let attribution_time = time("attributionTime")?;
+        let root = state_root(&genesis);
+        Self::new(genesis, root, true)
+    }
 
-        let mut spec = Self {
-            genesis_header: SealedHeader::default(),
-            genesis,
-            has_state: true,
-            forks,
-            optimism,
-            attribution_time,
-        };
-        let header = genesis_header(&spec.genesis, &spec)?;
-        // op-node and op-geth divide by what block 0 says here when they make block 1.
-        if spec.is_holocene_active_at_timestamp(header.timestamp) {
-            extra_data::decode(&header.extra_data)?;
+    fn new(genesis: Genesis, root: B256, has_state: bool) -> Result<Self, ChainSpecError> {
+        if let Some(number) = genesis.number.filter(|number| *number != 0) {
+            return Err(ChainSpecError::Number(number));
         }
-        spec.genesis_header = SealedHeader::seal_slow(header);
-        Ok(spec)
+        let hardforks = Hardforks::from_config(&genesis.config)?;
+        let (before_canyon, from_canyon) = base_fee_params(&genesis, &hardforks)?;
+        let attribution_time = extra_field(&genesis, "attributionTime")?.flatten();
+        let header = genesis_header(&genesis, &hardforks, root)?;
+        // op-geth would divide by what block 0 says here when it makes block 1.
+        if hardforks.is_holocene_active_at_timestamp(header.timestamp) {
+            extra_data::decode(&header.extra_data).map_err(ChainSpecError::GenesisExtraData)?;
+        }
+        Ok(Self {
+            genesis,
+            genesis_header: SealedHeader::seal_slow(header),
+            has_state,
+            hardforks,
+            before_canyon,
+            from_canyon,
+            attribution_time,
+        })
     }
 
     /// A chain from a genesis file.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self, ChainSpecError> {
-        let path = path.as_ref();
-        let read = |source| ChainSpecError::Read { path: path.to_owned(), source };
-        let bytes = std::fs::metadata(path).map_err(read)?.len();
-        if bytes > MAX_GENESIS_BYTES {
-            let path = path.to_owned();
-            return Err(ChainSpecError::TooLarge { path, bytes, limit: MAX_GENESIS_BYTES });
-        }
-        let text = std::fs::read(path).map_err(read)?;
-        let genesis = serde_json::from_slice(&text)
-            .map_err(|source| ChainSpecError::Json { path: path.to_owned(), source })?;
-        Self::from_genesis(genesis)
+        Self::from_genesis(file::read_json(path.as_ref(), "genesis", MAX_GENESIS_BYTES)?)
     }
 
     /// What `--chain` names: a preset, or a genesis file.
     pub fn parse(chain: &str) -> Result<Self, ChainSpecError> {
-        match chain {
-            "op-mainnet" => Ok(Self::op_mainnet()),
-            "op-sepolia" => Ok(Self::op_sepolia()),
-            "devnet" => Ok(Self::devnet()),
-            path if Path::new(path).exists() => Self::from_file(path),
-            other => Err(ChainSpecError::UnknownChain(other.to_owned())),
+        match Preset::by_name(chain) {
+            Some(preset) => Ok(Self::preset(preset)),
+            None if Path::new(chain).exists() => Self::from_file(chain),
+            None => Err(ChainSpecError::UnknownChain(chain.to_owned())),
         }
     }
 
-    /// Karst from genesis with nothing in it but anvil's ten funded accounts and a message passer:
-    /// no contracts. What a test or an execution client alone needs; `ascribe genesis` makes a
-    /// devnet with all predeploys.
+    /// Karst from genesis with nothing in it but anvil's ten funded accounts, a message passer and
+    /// the two system contracts of Ethereum: no OP contracts, so no L1 fee. What a test or an
+    /// execution client alone needs. The genesis of a whole devnet holds bytecode that is installed
+    /// and not embedded: `ascribe genesis` makes it, [`Self::from_file`] reads it.
     pub fn devnet() -> Self {
-        let genesis = serde_json::from_str(include_str!("../devnet.json"))
-            .expect("invariant: the embedded genesis is valid");
-        Self::from_genesis(genesis).expect("invariant: the embedded genesis is valid")
+        Self::preset(&DEVNET)
     }
 
-    /// The rules of OP Mainnet, without its state.
+    /// The rules and the genesis header of OP Mainnet, without its state.
     pub fn op_mainnet() -> Self {
         Self::preset(&OP_MAINNET)
     }
 
-    /// The rules of OP Sepolia, without its state.
+    /// The rules and the genesis header of OP Sepolia, without its state.
     pub fn op_sepolia() -> Self {
         Self::preset(&OP_SEPOLIA)
     }
 
     fn preset(preset: &Preset) -> Self {
-        let mut genesis = Genesis::default();
-        genesis.config.chain_id = preset.chain_id;
-        Self {
-            genesis,
-            genesis_header: SealedHeader::default(),
-            has_state: false,
-            forks: preset.forks(),
-            optimism: DEFAULT_BASE_FEE_PARAMS,
-            attribution_time: None,
-        }
+        let genesis: Genesis =
+            serde_json::from_str(preset.genesis).expect("invariant: embedded genesis is JSON");
+        let root = preset.state_root.unwrap_or_else(|| state_root(&genesis));
+        Self::new(genesis, root, preset.state_root.is_none())
+            .expect("invariant: embedded genesis is valid")
     }
 
     /// Chain id (EIP-155).
@@ -193,7 +124,7 @@ impl ChainSpec {
         self.has_state
     }
 
-    /// Header of block 0; meaningless where [`Self::has_state`] is false.
+    /// Header of block 0.
     pub const fn genesis_header(&self) -> &SealedHeader {
         &self.genesis_header
     }
@@ -208,23 +139,69 @@ impl ChainSpec {
         self.genesis.alloc.iter().map(|(address, account)| (*address, account))
     }
 
-    /// Every fork that is set, with its activation, Bedrock first.
-    pub fn forks(&self) -> &[(OpHardfork, ForkCondition)] {
-        &self.forks
+    /// Activation of every fork.
+    pub const fn hardforks(&self) -> &Hardforks {
+        &self.hardforks
     }
 
     /// The newest fork that is active at `timestamp`.
     pub fn active_fork(&self, timestamp: u64) -> OpHardfork {
-        self.forks
+        self.hardforks
             .iter()
             .rev()
             .find(|(_, at)| at.active_at_timestamp(timestamp))
-            .map_or(OpHardfork::Bedrock, |(fork, _)| *fork)
+            .map_or(OpHardfork::Bedrock, |(fork, _)| fork)
     }
 
-    /// `config.optimism`.
-    pub const fn optimism(&self) -> OptimismConfig {
-        self.optimism
+    /// Fork identifier (EIP-2124, EIP-6122) at a block: what came before it and what comes next.
+    pub fn fork_id(&self, number: u64, timestamp: u64) -> ForkId {
+        let config = &self.genesis.config;
+        let bedrock = self.op_fork_activation(OpHardfork::Bedrock).block_number();
+        let mut blocks: Vec<u64> = [
+            config.homestead_block,
+            config.dao_fork_block,
+            config.eip150_block,
+            config.eip155_block,
+            config.eip158_block,
+            config.byzantium_block,
+            config.constantinople_block,
+            config.petersburg_block,
+            config.istanbul_block,
+            config.muir_glacier_block,
+            config.berlin_block,
+            config.london_block,
+            config.arrow_glacier_block,
+            config.gray_glacier_block,
+            config.merge_netsplit_block,
+            bedrock,
+        ]
+        .into_iter()
+        .flatten()
+        .filter(|block| *block != 0)
+        .collect();
+        blocks.sort_unstable();
+        blocks.dedup();
+        // Already sorted; a fork that is active at genesis does not count.
+        let mut times: Vec<u64> = self
+            .hardforks
+            .iter()
+            .filter_map(|(_, at)| at.as_timestamp())
+            .filter(|time| *time > self.genesis.timestamp)
+            .collect();
+        times.dedup();
+
+        let mut hash = ForkHash::from(self.genesis_hash());
+        let steps = blocks
+            .into_iter()
+            .map(|block| (block, block <= number))
+            .chain(times.into_iter().map(|time| (time, time <= timestamp)));
+        for (at, passed) in steps {
+            if !passed {
+                return ForkId { hash, next: at };
+            }
+            hash += at;
+        }
+        ForkId { hash, next: 0 }
     }
 
     /// Time from which the attribution precompile is part of the chain, in seconds; `None` is never.
@@ -235,12 +212,11 @@ impl ChainSpec {
     /// The chain's own EIP-1559 parameters for a block at `timestamp`: what counts before Holocene,
     /// and what zero in payload attributes means from then on.
     pub fn base_fee_params_at(&self, timestamp: u64) -> BaseFeeParams {
-        let denominator = if self.is_canyon_active_at_timestamp(timestamp) {
-            self.optimism.denominator_canyon
+        if self.is_canyon_active_at_timestamp(timestamp) {
+            self.from_canyon
         } else {
-            self.optimism.denominator
-        };
-        BaseFeeParams::new(denominator.into(), self.optimism.elasticity.into())
+            self.before_canyon
+        }
     }
 
     /// Base fee, in wei, of the block at `timestamp` that follows `parent`.
@@ -273,40 +249,58 @@ impl ChainSpec {
     }
 }
 
+/// A field of `config` that geth's own configuration does not have.
+fn extra_field<T: serde::de::DeserializeOwned>(
+    genesis: &Genesis,
+    field: &'static str,
+) -> Result<Option<T>, ChainSpecError> {
+    let value = genesis.config.extra_fields.get_deserialized(field).transpose();
+    value.map_err(|error| ChainSpecError::Field { field, reason: error.to_string() })
+}
+
+/// EIP-1559 parameters of `config.optimism`, before and from Canyon.
+fn base_fee_params(
+    genesis: &Genesis,
+    forks: &impl OpHardforks,
+) -> Result<(BaseFeeParams, BaseFeeParams), ChainSpecError> {
+    let invalid = |reason: &str| ChainSpecError::Field { field: "optimism", reason: reason.into() };
+    let optimism: ChainOpConfig = extra_field(genesis, "optimism")?
+        .ok_or_else(|| invalid("missing, so this is not the genesis of an OP Stack chain"))?;
+    let fits = |value: u64, zero: &str| {
+        // A header keeps these in 32 bits.
+        match u32::try_from(value) {
+            Ok(0) => Err(invalid(zero)),
+            Ok(value) => Ok(u128::from(value)),
+            Err(_) => Err(invalid(&format!("{value} does not fit into 32 bits"))),
+        }
+    };
+    let elasticity = fits(optimism.eip1559_elasticity, "zero EIP1559Elasticity")?;
+    let denominator = fits(optimism.eip1559_denominator, "zero EIP1559Denominator")?;
+    let canyon = forks.op_fork_activation(OpHardfork::Canyon) != ForkCondition::Never;
+    let from_canyon = if canyon {
+        let denominator = optimism.eip1559_denominator_canyon.unwrap_or_default();
+        fits(denominator, "missing or zero EIP1559DenominatorCanyon")?
+    } else {
+        denominator
+    };
+    Ok((BaseFeeParams::new(denominator, elasticity), BaseFeeParams::new(from_canyon, elasticity)))
+}
+
 impl EthereumHardforks for ChainSpec {
     fn ethereum_fork_activation(&self, fork: EthereumHardfork) -> ForkCondition {
-        match fork {
-            EthereumHardfork::Shanghai => self.op_fork_activation(OpHardfork::Canyon),
-            EthereumHardfork::Cancun => self.op_fork_activation(OpHardfork::Ecotone),
-            EthereumHardfork::Prague => self.op_fork_activation(OpHardfork::Isthmus),
-            EthereumHardfork::Osaka => self.op_fork_activation(OpHardfork::Karst),
-            EthereumHardfork::London
-            | EthereumHardfork::ArrowGlacier
-            | EthereumHardfork::GrayGlacier => self.op_fork_activation(OpHardfork::Bedrock),
-            EthereumHardfork::Paris => ForkCondition::TTD {
-                activation_block_number: 0,
-                fork_block: None,
-                total_difficulty: U256::ZERO,
-            },
-            before if before < EthereumHardfork::London => ForkCondition::Block(0),
-            _ => ForkCondition::Never,
-        }
+        self.hardforks.ethereum_fork_activation(fork)
     }
 }
 
 impl OpHardforks for ChainSpec {
-    /// The interop fork is never active: its rules are not part of this node.
     fn op_fork_activation(&self, fork: OpHardfork) -> ForkCondition {
-        self.forks
-            .iter()
-            .find(|(name, _)| *name == fork)
-            .map_or(ForkCondition::Never, |(_, at)| *at)
+        self.hardforks.op_fork_activation(fork)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use alloy_primitives::{b256, hex};
+    use alloy_primitives::{U256, b256, hex};
     use serde_json::{Value, json};
 
     use super::*;
@@ -316,8 +310,12 @@ mod tests {
             "chainId": 901, "bedrockBlock": 0,
             "optimism": {"eip1559Elasticity": 6, "eip1559Denominator": 50, "eip1559DenominatorCanyon": 250},
         });
-        for (_, name) in TIMED_FORKS {
-            config[name] = json!(0);
+        for fork in [
+            "regolith", "canyon", "ecotone", "fjord", "granite", "holocene", "isthmus", "jovian",
+            "karst",
+        ] {
+            let name = format!("{fork}Time");
+            config[&name] = json!(0);
             if name == last_fork {
                 break;
             }
@@ -334,23 +332,20 @@ mod tests {
     }
 
     #[test]
-    fn forks_switch_their_ethereum_counterparts() {
+    fn the_newest_active_fork_rules() {
         let spec = ChainSpec::op_sepolia();
         let karst = 1_781_712_001;
+        assert_eq!(spec.active_fork(0), OpHardfork::Regolith);
         assert_eq!(spec.active_fork(karst - 1), OpHardfork::Jovian);
         assert_eq!(spec.active_fork(karst), OpHardfork::Karst);
-        assert!(spec.is_osaka_active_at_timestamp(karst));
-        assert!(!spec.is_osaka_active_at_timestamp(karst - 1));
-        assert!(spec.is_prague_active_at_timestamp(1_744_905_600));
-        assert!(!spec.is_interop_active_at_timestamp(u64::MAX));
-        assert!(!spec.has_state());
     }
 
     #[test]
     fn the_genesis_header_follows_its_fork() {
         let karst = spec(genesis("karstTime")).expect("valid");
         let header = karst.genesis_header();
-        assert_eq!(header.withdrawals_root, Some(alloy_trie::EMPTY_ROOT_HASH));
+        // As op-geth writes it where there is no message passer.
+        assert_eq!(header.withdrawals_root, Some(B256::ZERO));
         assert_eq!(
             header.requests_hash,
             Some(b256!("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"))
@@ -376,28 +371,54 @@ mod tests {
     }
 
     #[test]
-    fn forks_out_of_order_are_refused() {
-        let mut gap = genesis("karstTime");
-        gap["config"].as_object_mut().expect("an object").remove("graniteTime");
-        let error = spec(gap).expect_err("a gap").to_string();
-        assert_eq!(error, "the genesis activates holoceneTime at 0, but graniteTime is not set");
-        let mut late = genesis("karstTime");
-        late["config"]["jovianTime"] = json!(9);
-        assert!(matches!(spec(late), Err(ChainSpecError::ForkOrder { .. })));
+    fn bad_values_are_named() {
+        let error = |change: &dyn Fn(&mut Value)| {
+            let mut genesis = genesis("karstTime");
+            change(&mut genesis);
+            spec(genesis).expect_err("refused").to_string()
+        };
+        assert!(error(&|g| g["config"]["fjordTime"] = json!("soon")).contains("config.fjordTime"));
+        assert!(
+            error(&|g| g["config"]["optimism"]["eip1559Elasticity"] = json!(0))
+                .contains("zero EIP1559Elasticity")
+        );
+        assert!(
+            error(&|g| g["config"]["optimism"] =
+                json!({"eip1559Elasticity": 6, "eip1559Denominator": 50}))
+            .contains("missing or zero EIP1559DenominatorCanyon")
+        );
+        assert!(
+            error(&|g| g["config"]["optimism"]["eip1559Denominator"] = json!(1u64 << 32))
+                .contains("4294967296 does not fit")
+        );
+        assert!(
+            error(&|g| {
+                g["config"].as_object_mut().expect("an object").remove("optimism");
+            })
+            .contains("not the genesis of an OP Stack chain")
+        );
+        assert_eq!(error(&|g| g["number"] = json!("0x5")), "the genesis has number 5, must be 0");
+        assert!(error(&|g| g["extraData"] = json!("0x")).contains("invalid extraData length 0"));
+        assert!(error(&|g| g["config"]["attributionTime"] = json!(-1)).contains("attributionTime"));
+        assert!(matches!(ChainSpec::parse("nowhere"), Err(ChainSpecError::UnknownChain(_))));
     }
 
     #[test]
-    fn bad_values_are_named() {
-        let mut bad = genesis("karstTime");
-        bad["config"]["fjordTime"] = json!("soon");
-        assert!(spec(bad).expect_err("no number").to_string().contains("config.fjordTime"));
-        let mut zero = genesis("karstTime");
-        zero["config"]["optimism"]["eip1559Elasticity"] = json!(0);
-        assert!(spec(zero).is_err());
-        let mut extra = genesis("karstTime");
-        extra["extraData"] = json!("0x");
-        assert!(matches!(spec(extra), Err(ChainSpecError::ExtraData(_))));
-        assert!(matches!(ChainSpec::parse("nowhere"), Err(ChainSpecError::UnknownChain(_))));
+    fn fork_ids_step_through_the_forks() {
+        // All forks at genesis: the checksum of the genesis hash alone.
+        let devnet = ChainSpec::devnet();
+        let expected = ForkId { hash: ForkHash::from(devnet.genesis_hash()), next: 0 };
+        assert_eq!(devnet.fork_id(0, 0), expected);
+        assert_eq!(devnet.fork_id(9, 9), expected);
+
+        let sepolia = ChainSpec::op_sepolia();
+        let genesis = ForkHash::from(sepolia.genesis_hash());
+        let (canyon, ecotone) = (1_699_981_200_u64, 1_708_534_800_u64);
+        assert_eq!(sepolia.fork_id(0, canyon - 1), ForkId { hash: genesis, next: canyon });
+        assert_eq!(sepolia.fork_id(0, canyon), ForkId { hash: genesis + canyon, next: ecotone });
+        assert_eq!(sepolia.fork_id(0, u64::MAX).next, 0);
+        // Berlin is the first block fork of OP Mainnet.
+        assert_eq!(ChainSpec::op_mainnet().fork_id(0, 0).next, 3_950_000);
     }
 
     #[test]

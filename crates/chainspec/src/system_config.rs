@@ -1,221 +1,360 @@
-//! `ConfigUpdate` logs of the `SystemConfig` contract on L1.
+//! The part of a chain's configuration that L1 contracts can change.
+//!
+//! The consensus side keeps none between blocks: it reads it from the parent block and applies the
+//! [`ConfigUpdate`](crate::ConfigUpdate)s of a new L1 origin.
 
-use alloy_primitives::{Address, B64, B256, Log, U256, b256};
+use alloy_consensus::Header;
+use alloy_op_hardforks::{OpHardfork, OpHardforks};
+use alloy_primitives::{Address, B64, B256};
+use serde::{Deserialize, Serialize};
 
-use crate::{SystemConfig, deposit::abi_bytes};
+use crate::{
+    L1Attributes, L1AttributesError, RollupConfig,
+    attributes::Format,
+    extra_data::{self, ExtraDataError},
+};
 
-/// keccak256 of `ConfigUpdate(uint256,uint8,bytes)`.
-pub const CONFIG_UPDATE_TOPIC: B256 =
-    b256!("1d2b0bda21d56b8bd12d4f94ebacffdfb35f5e226f84b461103bb8beab6353be");
+/// What a DA footprint scalar of 0 in the system config means (Jovian specification).
+pub const DEFAULT_DA_FOOTPRINT_GAS_SCALAR: u16 = 400;
 
-/// One accepted change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ConfigUpdate {
-    /// Type 0: address of the batcher.
-    Batcher(Address),
-    /// Type 1: overhead and scalar word.
-    FeeScalars {
-        /// Overhead in gas; zero from Ecotone.
-        overhead: B256,
-        /// Scalar word; its first byte is its version from Ecotone.
-        scalar: B256,
-    },
-    /// Type 2: gas limit of L2 blocks.
-    GasLimit(u64),
-    /// Type 3: signer of unsafe blocks. Not read from logs.
-    UnsafeBlockSigner,
-    /// Type 4: denominator ‖ elasticity.
-    Eip1559Params(B64),
-    /// Type 5: operator fee.
-    OperatorFee {
-        /// Scalar.
-        scalar: u32,
-        /// Constant, in wei.
-        constant: u64,
-    },
-    /// Type 6: minimum base fee, in wei.
-    MinBaseFee(u64),
-    /// Type 7: gas per byte of DA footprint.
-    DaFootprintGasScalar(u16),
+/// Gas that the block which activates Karst has beyond the system config's limit, for the upgrade
+/// deposits in it (sum of the gas limits of the official bundle).
+pub const KARST_UPGRADE_GAS: u64 = 55_370_657;
+
+/// As op-node names and orders the fields.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SystemConfig {
+    /// Whose inbox transactions count.
+    pub batcher_addr: Address,
+    /// Overhead of the L1 fee, a word; zero from Ecotone.
+    pub overhead: B256,
+    /// Scalar of the L1 fee, a word: version 1 holds blob base fee and base fee scalars.
+    pub scalar: B256,
+    /// Gas limit of L2 blocks.
+    pub gas_limit: u64,
+    /// Denominator ‖ elasticity; zero means the chain's defaults.
+    #[serde(default)]
+    pub eip1559_params: B64,
+    /// A word: scalar at bytes 20..24, constant at bytes 24..32.
+    #[serde(default)]
+    pub operator_fee_params: B256,
+    /// Minimum base fee, in wei.
+    #[serde(default)]
+    pub min_base_fee: u64,
+    /// Gas per byte of DA footprint; 0 means [`DEFAULT_DA_FOOTPRINT_GAS_SCALAR`].
+    #[serde(default)]
+    pub da_footprint_gas_scalar: u16,
 }
 
-/// A log that is skipped. The rest of the block's logs still count.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum ConfigUpdateError {
-    /// Not three topics, another event or another version.
-    #[error("no ConfigUpdate log of version 0")]
-    Event,
-    /// A type that is not known.
-    #[error("ConfigUpdate has the unknown type {0}")]
-    Type(B256),
-    /// Data that is no ABI-encoded `bytes`, or of the wrong length for its type.
-    #[error("ConfigUpdate has malformed data")]
-    Data,
-    /// A word that is too large for its field.
-    #[error("ConfigUpdate has a value that does not fit its field")]
-    Overflow,
-    /// A scalar word of unknown version or with padding.
-    #[error("ConfigUpdate has an invalid scalar word")]
-    Scalar,
-    /// Exactly one EIP-1559 parameter is zero.
-    #[error("ConfigUpdate has one EIP-1559 parameter zero and the other not")]
-    HalfZero,
+/// A block that no system config can be read from, or a system config that no attributes can be
+/// made of.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SystemConfigError {
+    /// A block at the genesis number that is not the genesis block.
+    #[error(
+        "expected L2 genesis hash to match L2 block at genesis block number {number}: {genesis} <> {hash}"
+    )]
+    NotGenesis {
+        /// Number of the genesis block.
+        number: u64,
+        /// Its hash in the rollup config.
+        genesis: B256,
+        /// The block's hash.
+        hash: B256,
+    },
+    /// The block's first transaction does not carry L1 attributes.
+    #[error("failed to parse L1 info deposit tx from L2 block: {0}")]
+    Attributes(#[from] L1AttributesError),
+    /// The attributes have another form than the block's fork demands.
+    #[error("L1 info deposit tx has {got:?} format, want {want:?}")]
+    Format {
+        /// What is there.
+        got: Format,
+        /// What the fork demands.
+        want: Format,
+    },
+    /// A batcher hash that is no address.
+    #[error("address padding was not empty: {0}")]
+    Batcher(B256),
+    /// The block's extraData does not fit its fork.
+    #[error(transparent)]
+    ExtraData(#[from] ExtraDataError),
+    /// extraData in a block before Holocene.
+    #[error("extraData must be empty before Holocene")]
+    EarlyExtraData,
+    /// The block that activates Karst has less gas than its upgrade.
+    #[error("activation block gas limit {0} below upgrade gas {KARST_UPGRADE_GAS}")]
+    UpgradeGas(u64),
+    /// A scalar word of unknown version or with padding in version 1.
+    #[error("unexpected system config scalar: {0}")]
+    Scalar(B256),
 }
 
-impl ConfigUpdate {
-    /// Reads a log. `ecotone` is whether Ecotone is active at the time of the L1 block.
-    pub fn decode(log: &Log, ecotone: bool) -> Result<Self, ConfigUpdateError> {
-        let &[event, version, kind] = log.topics() else { return Err(ConfigUpdateError::Event) };
-        if event != CONFIG_UPDATE_TOPIC || version != B256::ZERO {
-            return Err(ConfigUpdateError::Event);
+impl SystemConfig {
+    /// The configuration in force after the block with `header`, whose first transaction has the
+    /// calldata `attributes`.
+    pub fn after_block(
+        rollup: &RollupConfig,
+        hash: B256,
+        header: &Header,
+        attributes: &[u8],
+    ) -> Result<Self, SystemConfigError> {
+        let genesis = &rollup.genesis;
+        if header.number == genesis.l2.number {
+            if hash != genesis.l2.hash {
+                let number = header.number;
+                return Err(SystemConfigError::NotGenesis {
+                    number,
+                    genesis: genesis.l2.hash,
+                    hash,
+                });
+            }
+            return Ok(genesis.system_config);
         }
-        let payload = abi_bytes(&log.data.data).ok_or(ConfigUpdateError::Data)?;
-        if kind[..31] != [0; 31] {
-            return Err(ConfigUpdateError::Type(kind));
+        let time = header.timestamp;
+        let (info, got) = L1Attributes::decode(attributes)?;
+        let want = Format::in_block(rollup, time);
+        if got != want {
+            return Err(SystemConfigError::Format { got, want });
         }
-        match kind[31] {
-            0 => {
-                let word = word(payload)?;
-                if word[..12] != [0; 12] {
-                    return Err(ConfigUpdateError::Overflow);
-                }
-                Ok(Self::Batcher(Address::from_word(word)))
+        if info.batcher_hash[..12] != [0; 12] {
+            return Err(SystemConfigError::Batcher(info.batcher_hash));
+        }
+        let mut config = Self {
+            batcher_addr: info.batcher(),
+            overhead: info.l1_fee_overhead.into(),
+            scalar: info.l1_fee_scalar.into(),
+            gas_limit: header.gas_limit,
+            ..Self::default()
+        };
+        if want >= Format::Ecotone {
+            config.set_ecotone_scalars(info.base_fee_scalar, info.blob_base_fee_scalar);
+        }
+        if rollup.is_activation_block(OpHardfork::Karst, time) && !rollup.keep_karst_upgrade_gas {
+            let limit = config.gas_limit.checked_sub(KARST_UPGRADE_GAS);
+            config.gas_limit = limit.ok_or(SystemConfigError::UpgradeGas(header.gas_limit))?;
+        }
+        if rollup.is_holocene_active_at_timestamp(time) {
+            let extra = extra_data::decode(&header.extra_data)?;
+            let jovian = rollup.is_jovian_active_at_timestamp(time);
+            if extra.min_base_fee.is_some() != jovian {
+                return Err(ExtraDataError::Length(header.extra_data.len()).into());
             }
-            1 => {
-                let (overhead, scalar) =
-                    payload.split_at_checked(32).ok_or(ConfigUpdateError::Data)?;
-                let (overhead, scalar) = (word(overhead)?, word(scalar)?);
-                if !ecotone {
-                    return Ok(Self::FeeScalars { overhead, scalar });
-                }
-                match scalar[0] {
-                    0 if scalar[1..28] == [0; 27] => {}
-                    1 if scalar[1..24] == [0; 23] => {}
-                    _ => return Err(ConfigUpdateError::Scalar),
-                }
-                Ok(Self::FeeScalars { overhead: B256::ZERO, scalar })
-            }
-            2 => number(payload).map(Self::GasLimit),
-            3 => Ok(Self::UnsafeBlockSigner),
-            4 => {
-                let params = B64::from(number::<u64>(payload)?.to_be_bytes());
-                let (denominator, elasticity) = crate::extra_data::split_params(params);
-                if (denominator == 0) != (elasticity == 0) {
-                    return Err(ConfigUpdateError::HalfZero);
-                }
-                Ok(Self::Eip1559Params(params))
-            }
-            5 => {
-                let word = word(payload)?;
-                if word[..20] != [0; 20] {
-                    return Err(ConfigUpdateError::Overflow);
-                }
-                let mut constant = [0; 8];
-                constant.copy_from_slice(&word[24..]);
-                let scalar = u32::from_be_bytes([word[20], word[21], word[22], word[23]]);
-                Ok(Self::OperatorFee { scalar, constant: u64::from_be_bytes(constant) })
-            }
-            6 => number(payload).map(Self::MinBaseFee),
-            7 => number(payload).map(Self::DaFootprintGasScalar),
-            _ => Err(ConfigUpdateError::Type(kind)),
+            config.eip1559_params = extra_data::join_params(extra.denominator, extra.elasticity);
+            config.min_base_fee = extra.min_base_fee.unwrap_or_default();
+        } else if !header.extra_data.is_empty() {
+            return Err(SystemConfigError::EarlyExtraData);
+        }
+        if rollup.is_isthmus_active_at_timestamp(time) {
+            config.set_operator_fee(info.operator_fee_scalar, info.operator_fee_constant);
+        }
+        if rollup.is_jovian_active_at_timestamp(time) {
+            config.da_footprint_gas_scalar = info.da_footprint_gas_scalar;
+        }
+        Ok(config)
+    }
+
+    /// Base fee scalar and blob base fee scalar of the scalar word, as Ecotone reads it. A stored
+    /// version-0 word with padding counts as the largest base fee scalar.
+    pub fn ecotone_scalars(&self) -> Result<(u32, u32), SystemConfigError> {
+        let word = |at: usize| {
+            let mut bytes = [0; 4];
+            bytes.copy_from_slice(&self.scalar[at..at + 4]);
+            u32::from_be_bytes(bytes)
+        };
+        match self.scalar[0] {
+            0 if self.scalar[1..28] != [0; 27] => Ok((u32::MAX, 0)),
+            0 => Ok((word(28), 0)),
+            1 if self.scalar[1..24] == [0; 23] => Ok((word(28), word(24))),
+            _ => Err(SystemConfigError::Scalar(self.scalar)),
         }
     }
 
-    /// Makes the change.
-    pub const fn apply(self, config: &mut SystemConfig) {
-        match self {
-            Self::Batcher(address) => config.batcher_addr = address,
-            Self::FeeScalars { overhead, scalar } => {
-                config.overhead = overhead;
-                config.scalar = scalar;
-            }
-            Self::GasLimit(limit) => config.gas_limit = limit,
-            Self::UnsafeBlockSigner => {}
-            Self::Eip1559Params(params) => config.eip1559_params = params,
-            Self::OperatorFee { scalar, constant } => config.set_operator_fee(scalar, constant),
-            Self::MinBaseFee(fee) => config.min_base_fee = fee,
-            Self::DaFootprintGasScalar(scalar) => config.da_footprint_gas_scalar = scalar,
+    /// Sets the scalar word to version 1 with these scalars.
+    pub fn set_ecotone_scalars(&mut self, base_fee: u32, blob_base_fee: u32) {
+        let mut word = B256::ZERO;
+        word[0] = 1;
+        word[24..28].copy_from_slice(&blob_base_fee.to_be_bytes());
+        word[28..32].copy_from_slice(&base_fee.to_be_bytes());
+        self.scalar = word;
+    }
+
+    /// Scalar and constant (wei) of the operator fee.
+    pub const fn operator_fee(&self) -> (u32, u64) {
+        let w = &self.operator_fee_params.0;
+        (
+            u32::from_be_bytes([w[20], w[21], w[22], w[23]]),
+            u64::from_be_bytes([w[24], w[25], w[26], w[27], w[28], w[29], w[30], w[31]]),
+        )
+    }
+
+    /// Sets scalar and constant (wei) of the operator fee.
+    pub fn set_operator_fee(&mut self, scalar: u32, constant: u64) {
+        let mut word = B256::ZERO;
+        word[20..24].copy_from_slice(&scalar.to_be_bytes());
+        word[24..32].copy_from_slice(&constant.to_be_bytes());
+        self.operator_fee_params = word;
+    }
+
+    /// The DA footprint scalar that the L1-attributes deposit carries: never zero.
+    pub const fn effective_da_footprint_gas_scalar(&self) -> u16 {
+        if self.da_footprint_gas_scalar == 0 {
+            DEFAULT_DA_FOOTPRINT_GAS_SCALAR
+        } else {
+            self.da_footprint_gas_scalar
         }
     }
-}
-
-fn word(payload: &[u8]) -> Result<B256, ConfigUpdateError> {
-    B256::try_from(payload).map_err(|_| ConfigUpdateError::Data)
-}
-
-fn number<T: TryFrom<U256>>(payload: &[u8]) -> Result<T, ConfigUpdateError> {
-    T::try_from(word(payload)?.into()).map_err(|_| ConfigUpdateError::Overflow)
 }
 
 #[cfg(test)]
 mod tests {
-    use alloy_primitives::{b64, keccak256};
+    use alloy_primitives::{Bytes, U256, b64, hex};
 
     use super::*;
-
-    fn log(kind: u8, payload: &[u8]) -> Log {
-        let mut data = U256::from(32).to_be_bytes::<32>().to_vec();
-        data.extend(U256::from(payload.len()).to_be_bytes::<32>());
-        data.extend(payload);
-        Log::new_unchecked(
-            Address::ZERO,
-            vec![CONFIG_UPDATE_TOPIC, B256::ZERO, B256::with_last_byte(kind)],
-            data.into(),
-        )
-    }
-
-    fn decode(kind: u8, payload: &[u8]) -> Result<ConfigUpdate, ConfigUpdateError> {
-        ConfigUpdate::decode(&log(kind, payload), true)
-    }
+    use crate::rollup::tests::{config, file};
 
     #[test]
-    fn the_topic_is_the_hash_of_the_event() {
-        assert_eq!(keccak256("ConfigUpdate(uint256,uint8,bytes)"), CONFIG_UPDATE_TOPIC);
-    }
-
-    #[test]
-    fn every_type_changes_its_field() {
+    fn words() {
         let mut config = SystemConfig::default();
-        let mut apply =
-            |kind, payload: &[u8]| decode(kind, payload).expect("valid").apply(&mut config);
-        let number = |n: u64| U256::from(n).to_be_bytes::<32>();
-        apply(0, &Address::repeat_byte(1).into_word().0);
-        let mut scalar = [0; 64];
-        (scalar[0], scalar[32], scalar[63]) = (9, 1, 7);
-        apply(1, &scalar);
-        apply(2, &number(30_000_000));
-        apply(3, &number(0));
-        apply(4, &number((250 << 32) | 6));
-        let mut operator = number(11);
-        operator[23] = 10;
-        apply(5, &operator);
-        apply(6, &number(12));
-        apply(7, &number(13));
-        assert_eq!(config.batcher_addr, Address::repeat_byte(1));
-        assert_eq!(config.overhead, B256::ZERO);
-        assert_eq!((config.scalar[0], config.scalar[31]), (1, 7));
-        assert_eq!(config.gas_limit, 30_000_000);
-        assert_eq!(config.eip1559_params, b64!("000000fa00000006"));
-        assert_eq!(config.operator_fee(), (10, 11));
-        assert_eq!(config.min_base_fee, 12);
-        assert_eq!(config.da_footprint_gas_scalar, 13);
+        config.set_ecotone_scalars(5, 6);
+        assert_eq!(config.ecotone_scalars(), Ok((5, 6)));
+        config.scalar[5] = 1;
+        assert!(matches!(config.ecotone_scalars(), Err(SystemConfigError::Scalar(_))));
+        config.scalar = B256::with_last_byte(7);
+        assert_eq!(config.ecotone_scalars(), Ok((7, 0)));
+        config.scalar[5] = 1;
+        assert_eq!(config.ecotone_scalars(), Ok((u32::MAX, 0)));
+        config.scalar[0] = 2;
+        assert!(matches!(config.ecotone_scalars(), Err(SystemConfigError::Scalar(_))));
+        config.set_operator_fee(8, 9);
+        assert_eq!(config.operator_fee(), (8, 9));
+        assert_eq!(config.operator_fee_params[20..24], [0, 0, 0, 8]);
+        assert_eq!(config.effective_da_footprint_gas_scalar(), 400);
+    }
+
+    fn info() -> L1Attributes {
+        L1Attributes {
+            batcher_hash: Address::repeat_byte(3).into_word(),
+            base_fee_scalar: 1,
+            blob_base_fee_scalar: 2,
+            operator_fee_scalar: 3,
+            operator_fee_constant: 4,
+            da_footprint_gas_scalar: 5,
+            ..Default::default()
+        }
+    }
+
+    fn header(time: u64, extra_data: &'static [u8]) -> Header {
+        Header {
+            number: 9,
+            timestamp: time,
+            gas_limit: 60_000_000,
+            extra_data: Bytes::from_static(extra_data),
+            ..Default::default()
+        }
+    }
+
+    const JOVIAN_EXTRA: [u8; 17] = hex!("01000000fa000000060000000000000007");
+
+    #[test]
+    fn a_block_tells_the_whole_configuration() {
+        let rollup = config(file());
+        let header = header(rollup.genesis.l2_time + 18, &JOVIAN_EXTRA);
+        let data = info().encode(Format::Jovian);
+        let read = SystemConfig::after_block(&rollup, B256::ZERO, &header, &data).expect("valid");
+        let mut expected = SystemConfig {
+            batcher_addr: Address::repeat_byte(3),
+            gas_limit: 60_000_000,
+            eip1559_params: b64!("000000fa00000006"),
+            min_base_fee: 7,
+            da_footprint_gas_scalar: 5,
+            ..Default::default()
+        };
+        expected.set_ecotone_scalars(1, 2);
+        expected.set_operator_fee(3, 4);
+        assert_eq!(read, expected);
     }
 
     #[test]
-    fn bad_updates_are_skipped() {
-        let full = [0xff; 32];
-        assert_eq!(decode(0, &full), Err(ConfigUpdateError::Overflow));
-        assert_eq!(decode(0, &full[1..]), Err(ConfigUpdateError::Data));
-        assert_eq!(decode(1, &[0xff; 64]), Err(ConfigUpdateError::Scalar));
-        assert_eq!(decode(2, &full), Err(ConfigUpdateError::Overflow));
-        assert_eq!(decode(4, &U256::from(6).to_be_bytes::<32>()), Err(ConfigUpdateError::HalfZero));
-        assert_eq!(decode(5, &full), Err(ConfigUpdateError::Overflow));
+    fn genesis_is_known_by_its_hash() {
+        let rollup = config(file());
+        let genesis = Header { number: 0, ..header(rollup.genesis.l2_time, &[]) };
+        let read = SystemConfig::after_block(&rollup, rollup.genesis.l2.hash, &genesis, &[]);
+        assert_eq!(read, Ok(rollup.genesis.system_config));
+        assert!(matches!(
+            SystemConfig::after_block(&rollup, B256::ZERO, &genesis, &[]),
+            Err(SystemConfigError::NotGenesis { .. })
+        ));
+    }
+
+    #[test]
+    fn the_gas_of_the_karst_upgrade_does_not_stay() {
+        let mut rollup = config(file());
+        let time = rollup.genesis.l2_time + 100;
+        rollup.karst_time = Some(time);
+        let mut activation = header(time, &JOVIAN_EXTRA);
+        activation.gas_limit += KARST_UPGRADE_GAS;
+        let data = info().encode(Format::Jovian);
+        let limit = |rollup: &RollupConfig, header: &Header| {
+            SystemConfig::after_block(rollup, B256::ZERO, header, &data).map(|it| it.gas_limit)
+        };
+        assert_eq!(limit(&rollup, &activation), Ok(60_000_000));
+        let mut later = activation.clone();
+        later.timestamp += 2;
+        assert_eq!(limit(&rollup, &later), Ok(activation.gas_limit));
+        let mut small = activation.clone();
+        small.gas_limit = 1;
+        assert_eq!(limit(&rollup, &small), Err(SystemConfigError::UpgradeGas(1)));
+        rollup.keep_karst_upgrade_gas = true;
+        assert_eq!(limit(&rollup, &activation), Ok(activation.gas_limit));
+    }
+
+    #[test]
+    fn blocks_of_the_wrong_form_are_refused() {
+        let rollup = config(file());
+        let time = rollup.genesis.l2_time + 18;
+        let read = |header: &Header, data: &[u8]| {
+            SystemConfig::after_block(&rollup, B256::ZERO, header, data)
+        };
+        let good = header(time, &JOVIAN_EXTRA);
         assert_eq!(
-            decode(7, &U256::from(65_536).to_be_bytes::<32>()),
-            Err(ConfigUpdateError::Overflow)
+            read(&good, &info().encode(Format::Isthmus)),
+            Err(SystemConfigError::Format { got: Format::Isthmus, want: Format::Jovian })
         );
-        assert!(matches!(decode(8, &[0; 32]), Err(ConfigUpdateError::Type(_))));
-        let before = ConfigUpdate::decode(&log(1, &[0xff; 64]), false);
-        assert!(matches!(before, Ok(ConfigUpdate::FeeScalars { .. })));
+        let data = info().encode(Format::Jovian);
+        assert!(matches!(read(&good, &data[..9]), Err(SystemConfigError::Attributes(_))));
+        let holocene = header(time, &hex!("00000000fa00000006"));
+        assert!(matches!(read(&holocene, &data), Err(SystemConfigError::ExtraData(_))));
+        let padded = L1Attributes { batcher_hash: U256::MAX.into(), ..info() };
+        assert!(matches!(
+            read(&good, &padded.encode(Format::Jovian)),
+            Err(SystemConfigError::Batcher(_))
+        ));
+    }
+
+    #[test]
+    fn bedrock_blocks_keep_overhead_and_scalar() {
+        let mut value = file();
+        for fork in ["ecotone", "fjord", "granite", "holocene", "isthmus", "jovian", "karst"] {
+            value.as_object_mut().expect("an object").remove(&format!("{fork}_time"));
+        }
+        let rollup = config(value);
+        let info = L1Attributes {
+            l1_fee_overhead: U256::from(188),
+            l1_fee_scalar: U256::from(684_000),
+            batcher_hash: Address::repeat_byte(3).into_word(),
+            ..Default::default()
+        };
+        let header = header(rollup.genesis.l2_time + 18, &[]);
+        let data = info.encode(Format::Bedrock);
+        let read = SystemConfig::after_block(&rollup, B256::ZERO, &header, &data).expect("valid");
+        assert_eq!(read.overhead, B256::from(U256::from(188)));
+        assert_eq!(read.scalar, B256::from(U256::from(684_000)));
+        let early = Header { extra_data: Bytes::from_static(&[1]), ..header };
+        assert_eq!(
+            SystemConfig::after_block(&rollup, B256::ZERO, &early, &data),
+            Err(SystemConfigError::EarlyExtraData)
+        );
     }
 }
