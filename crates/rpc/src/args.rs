@@ -42,7 +42,10 @@ impl<'a> Args<'a> {
     }
 
     /// The parameter at `index`, which must be there and not `null`.
-    pub(crate) fn required<T: DeserializeOwned>(&self, index: usize) -> Result<T, ErrorObjectOwned> {
+    pub(crate) fn required<T: DeserializeOwned>(
+        &self,
+        index: usize,
+    ) -> Result<T, ErrorObjectOwned> {
         self.optional(index)?
             .ok_or_else(|| invalid(format!("missing value for required argument {index}")))
     }
@@ -76,7 +79,8 @@ mod tests {
 
     fn args(text: Option<&str>, most: usize, read: impl Fn(&Args<'_>) -> String) -> String {
         let params = Params::new(text);
-        Args::parse(&params, most).map_or_else(|error| error.message().to_owned(), |args| read(&args))
+        Args::parse(&params, most)
+            .map_or_else(|error| error.message().to_owned(), |args| read(&args))
     }
 
     fn number(args: &Args<'_>) -> String {

@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr, time::Duration};
 
 /// What one request may cost. Names and defaults are op-reth's (`--rpc.*`) where it has one, else
 /// geth's.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RpcConfig {
     /// Bytes of a request body or WebSocket message (`--rpc.max-request-size`).
     pub max_request_size: u32,
@@ -18,6 +18,8 @@ pub struct RpcConfig {
     pub max_batch: usize,
     /// Bytes of all answers to a batch together (geth's `--rpc.batch-response-max-size`).
     pub max_batch_response: usize,
+    /// Time that a request, or a whole batch, may take (geth's write timeout).
+    pub request_timeout: Duration,
     /// Heavy calls that run at a time: execution, proofs, log searches.
     pub max_heavy_calls: usize,
     /// Traces that run at a time (`--rpc.max-tracing-requests`).
@@ -68,6 +70,7 @@ impl Default for RpcConfig {
             max_subscriptions: 1024,
             max_batch: 1000,
             max_batch_response: 25_000_000,
+            request_timeout: Duration::from_secs(30),
             max_heavy_calls: (cores * 2).max(4),
             max_tracing_calls: cores.saturating_sub(2).max(2),
             gas_cap: 50_000_000,
@@ -156,7 +159,9 @@ impl fmt::Display for Namespace {
 
 /// `--http.api` or `--ws.api` names a namespace that there is not.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("unknown RPC namespace {given:?}, expected a list of admin, debug, eth, miner, net, optimism, rpc, txpool, web3, or all, or none")]
+#[error(
+    "unknown RPC namespace {given:?}, expected a list of admin, debug, eth, miner, net, optimism, rpc, txpool, web3, or all, or none"
+)]
 pub struct UnknownNamespace {
     /// What was given.
     pub given: String,

@@ -8,24 +8,48 @@ use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use std::borrow::Cow;
 
+/// JSON-RPC: the body is not JSON.
+pub(crate) const PARSE_ERROR: i32 = -32700;
+/// JSON-RPC: the JSON is not a request.
+pub(crate) const INVALID_REQUEST: i32 = -32600;
 /// JSON-RPC: the parameters cannot be read, or contradict each other.
-pub const INVALID_PARAMS: i32 = -32602;
+pub(crate) const INVALID_PARAMS: i32 = -32602;
 /// JSON-RPC: this node failed.
-pub const INTERNAL: i32 = -32603;
+pub(crate) const INTERNAL: i32 = -32603;
 /// JSON-RPC: no such method.
-pub const METHOD_NOT_FOUND: i32 = -32601;
+pub(crate) const METHOD_NOT_FOUND: i32 = -32601;
 /// geth: whatever has no code of its own.
-pub const SERVER: i32 = -32000;
+pub(crate) const SERVER: i32 = -32000;
 /// geth: the call took longer than it may.
-pub const TIMEOUT: i32 = -32002;
+pub(crate) const TIMEOUT: i32 = -32002;
 /// geth: the answer is larger than it may be.
-pub const RESPONSE_TOO_LARGE: i32 = -32003;
+pub(crate) const RESPONSE_TOO_LARGE: i32 = -32003;
 /// EIP-1474: more than this server is willing to do.
-pub const LIMIT_EXCEEDED: i32 = -32005;
+pub(crate) const LIMIT_EXCEEDED: i32 = -32005;
+/// execution-apis: more calls, blocks or slots than a client may ask for at once.
+pub(crate) const LIMIT_EXCEEDED_CLIENT: i32 = -38026;
+/// execution-apis: the nonce of a simulated call is below its sender's.
+pub(crate) const NONCE_TOO_LOW: i32 = -38010;
+/// execution-apis: the nonce of a simulated call is above its sender's.
+pub(crate) const NONCE_TOO_HIGH: i32 = -38011;
+/// execution-apis: a simulated call has less gas than it takes to begin.
+pub(crate) const INTRINSIC_GAS: i32 = -38013;
+/// execution-apis: the sender of a simulated call cannot pay for it.
+pub(crate) const INSUFFICIENT_FUNDS: i32 = -38014;
+/// execution-apis: a simulated block is full.
+pub(crate) const BLOCK_GAS_LIMIT_REACHED: i32 = -38015;
+/// execution-apis: simulated blocks are out of order by number.
+pub(crate) const BLOCK_NUMBER_INVALID: i32 = -38020;
+/// execution-apis: simulated blocks are out of order by time.
+pub(crate) const BLOCK_TIMESTAMP_INVALID: i32 = -38021;
+/// execution-apis: the init code of a simulated call is too long.
+pub(crate) const INIT_CODE_TOO_LARGE: i32 = -38025;
+/// execution-apis: a simulated call halted.
+pub(crate) const VM_ERROR: i32 = -32015;
 /// geth: a call reverted; the data is what it returned.
-pub const REVERTED: i32 = 3;
+pub(crate) const REVERTED: i32 = 3;
 /// geth: a transaction sent synchronously was not included in time; the data is its hash.
-pub const TX_SYNC_TIMEOUT: i32 = 4;
+pub(crate) const TX_SYNC_TIMEOUT: i32 = 4;
 
 /// A JSON-RPC error object.
 #[derive(Debug, Clone, thiserror::Error)]

@@ -1,29 +1,33 @@
 #![doc = include_str!("../README.md")]
 
+mod access;
 pub mod admin;
 mod args;
 mod config;
 mod context;
-pub mod debug;
+mod debug;
+mod dispatch;
 pub mod engine;
 mod error;
-pub mod eth;
-mod http;
+mod eth;
+mod hex;
 mod jwt;
 mod method;
-pub mod miner;
+mod miner;
 mod net;
 pub mod optimism;
 mod server;
 mod tasks;
 mod txpool;
 mod web3;
+mod websocket;
 
+pub use access::Origins;
 pub use config::{Namespace, Namespaces, RpcConfig, UnknownNamespace};
 pub use context::RpcContext;
 pub use error::RpcError;
 pub use jwt::{JwtClaims, JwtError, JwtSecret, JwtSecretError};
 pub use server::{
-    AuthServerConfig, HttpServerConfig, Origins, RpcServers, ServerError, ServersConfig,
+    AuthServerConfig, HttpServerConfig, Modules, RpcServers, ServerError, ServersConfig,
     WsServerConfig,
 };

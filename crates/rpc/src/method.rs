@@ -8,7 +8,7 @@ use jsonrpsee::{
     IntoResponse, ResponsePayload, RpcModule, core::RegisterMethodError, types::Params,
 };
 use serde::{
-    Deserialize, Deserializer, Serialize,
+    Deserializer, Serialize,
     de::{DeserializeOwned, IntoDeserializer, Visitor, value},
 };
 use serde_json::value::{RawValue, to_raw_value};
@@ -160,14 +160,15 @@ from_params!(1: A 0);
 from_params!(2: A 0, B 1);
 from_params!(3: A 0, B 1, C 2);
 from_params!(4: A 0, B 1, C 2, D 3);
+from_params!(5: A 0, B 1, C 2, D 3, E 4);
+from_params!(6: A 0, B 1, C 2, D 3, E 4, F 5);
 
 fn parameter<T: DeserializeOwned>(args: &Args<'_>, index: usize) -> Result<T, RpcError> {
     match args.get(index) {
         Some(_) => Ok(args.read(index)?),
         // What may be left out says so by taking "nothing" for an answer.
-        None => T::deserialize(Missing).map_err(|_| {
-            invalid(format!("missing value for required argument {index}")).into()
-        }),
+        None => T::deserialize(Missing)
+            .map_err(|_| invalid(format!("missing value for required argument {index}")).into()),
     }
 }
 
@@ -218,10 +219,7 @@ mod tests {
         assert_eq!(read::<P>(Some("[1,null]")), Ok((1, None)));
         assert_eq!(read::<P>(Some("[]")), Err("missing value for required argument 0".into()));
         assert_eq!(read::<P>(None), Err("missing value for required argument 0".into()));
-        assert_eq!(
-            read::<P>(Some("[1,true,2]")),
-            Err("too many arguments, want at most 2".into())
-        );
+        assert_eq!(read::<P>(Some("[1,true,2]")), Err("too many arguments, want at most 2".into()));
         assert_eq!(read::<()>(Some("[1]")), Err("too many arguments, want at most 0".into()));
         assert_eq!(read::<()>(Some("null")), Ok(()));
     }

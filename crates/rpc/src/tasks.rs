@@ -76,7 +76,10 @@ mod tests {
             tokio::spawn(async move {
                 tasks
                     .heavy(move || {
-                        most.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                        most.fetch_max(
+                            running.fetch_add(1, Ordering::SeqCst) + 1,
+                            Ordering::SeqCst,
+                        );
                         std::thread::sleep(std::time::Duration::from_millis(2));
                         running.fetch_sub(1, Ordering::SeqCst);
                         Ok(())
@@ -84,8 +87,8 @@ mod tests {
                     .await
             })
         });
-        for call in calls.collect::<Vec<_>>() {
-            call.await.expect("the task ends").expect("the call succeeds");
+        for call in futures::future::join_all(calls).await {
+            call.expect("the task ends").expect("the call succeeds");
         }
         assert_eq!(most.load(Ordering::SeqCst), 2);
     }
