@@ -231,7 +231,7 @@ async fn deposits_only_never_fail() {
             // More than the sender has, to code that stops, with gas that does not suffice …
             value: U256::from(n),
             mint: u128::from(n / 2),
-            to: if n % 2 == 0 { TxKind::Create } else { TxKind::Call(STORE) },
+            to: if n.is_multiple_of(2) { TxKind::Create } else { TxKind::Call(STORE) },
             gas_limit: 21_000 + u64::from(n),
             input: vec![0xfe; n as usize].into(),
             ..TxDeposit::default()

@@ -51,7 +51,7 @@ pub(crate) fn spec_with_karst(karst: u64) -> Arc<ChainSpec> {
     let rich = GenesisAccount::default().with_balance(U256::from(10).pow(U256::from(24)));
     let mut alloc: std::collections::BTreeMap<_, _> =
         (0..64).map(|n| (Wallet::new(n).address(), rich.clone())).collect();
-    let passer_slots = [(B256::ZERO, B256::with_last_byte(1))].into_iter().collect();
+    let passer_slots = std::iter::once((B256::ZERO, B256::with_last_byte(1))).collect();
     alloc.insert(
         MESSAGE_PASSER,
         GenesisAccount::default()

@@ -78,11 +78,13 @@ pub(super) fn trace_call(
         }
     };
     unbound(&mut env, context.config.evm_memory_limit);
-    let mut changes = PrecompileChanges::default();
-    if let Some(overrides) = &site.state_overrides {
-        let known = precompiles(env.cfg_env.spec);
-        changes = overrides.apply(&mut state, |address| known.contains(address))?;
-    }
+    let changes = match &site.state_overrides {
+        Some(overrides) => {
+            let known = precompiles(env.cfg_env.spec);
+            overrides.apply(&mut state, |address| known.contains(address))?
+        }
+        None => PrecompileChanges::default(),
+    };
 
     let chain_id = env.cfg_env.chain_id;
     let message = args.to_message(context.config.gas_cap, env.block_env.basefee, chain_id)?;

@@ -77,8 +77,10 @@ impl<F: Fn(&Nibbles) -> Result<Option<Node>, TrieReadError>> Leaves<F> {
                 NodeView::Leaf { key } => self.leaf(key),
                 NodeView::Extension(extension) => self.inner(path.join(&extension.key())),
                 NodeView::Branch(branch) => {
-                    let children: Vec<_> = branch.children().collect();
-                    for (nibble, child) in children.into_iter().rev() {
+                    // From the last child to the first, as the stack gives them back.
+                    let mut children: Vec<_> = branch.children().collect();
+                    children.reverse();
+                    for (nibble, child) in children {
                         match child {
                             Child::Leaf { key, .. } => self.leaf(key),
                             Child::Node(_) => {
@@ -259,12 +261,4 @@ fn intermediate_roots(context: &RpcContext, hash: B256) -> Result<Vec<B256>, Rpc
             .map_err(|error| RpcError::internal(error.to_string()))
     });
     roots.collect()
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-    use ascribe_trie::{HashedAccount, MemoryState};
-    use proptest::prelude::*;
 }

@@ -62,6 +62,7 @@ pub(super) struct NewPayload {
 
 /// What is left of a call whose parameters fit its version.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "made once for a call and taken apart at once")]
 pub(super) enum Accepted {
     /// The payload may be executed.
     Execute(OpExecutionData),

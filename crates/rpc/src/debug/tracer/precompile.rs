@@ -25,7 +25,7 @@ pub(super) fn precompile_error(address: &Address, input: &[u8]) -> &'static str 
         Some((5, _)) => "one or more of base/exponent/modulus length exceeded 1024 bytes",
         Some((6, _)) => bn254_point(&input[..input.len().min(128)]),
         Some((7, _)) => bn254_point(&input[..input.len().min(64)]),
-        Some((8, _)) if input.len() % 192 != 0 => "bad elliptic curve pairing size",
+        Some((8, _)) if !input.len().is_multiple_of(192) => "bad elliptic curve pairing size",
         Some((8, _)) if input.len() > 57_600 => "bad elliptic curve pairing input size",
         Some((8, _)) => bn254_point(input),
         Some((9, _)) if input.len() == 213 => "invalid final flag",

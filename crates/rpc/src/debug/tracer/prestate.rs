@@ -154,7 +154,12 @@ impl PrestateTracer {
                 }
                 Lookup::Slot(address, key, value) => {
                     self.budget.spend(SLOT_BYTES)?;
-                    self.pre.entry(address).or_default().storage.entry(key).or_insert(value.into());
+                    self.pre
+                        .entry(address)
+                        .or_default()
+                        .storage
+                        .entry(key)
+                        .or_insert_with(|| value.into());
                 }
                 Lookup::Created(address) => {
                     self.created.insert(address);
