@@ -94,9 +94,9 @@ mod tests {
 
     #[test]
     fn slots_of_zero_are_not_there() {
-        let slot = |value| (B256::ZERO, B256::with_last_byte(value));
         let account = |value| {
-            GenesisAccount::default().with_storage(Some([slot(value)].into_iter().collect()))
+            let slots = std::iter::once((B256::ZERO, B256::with_last_byte(value))).collect();
+            GenesisAccount::default().with_storage(Some(slots))
         };
         assert_eq!(storage_root(&account(0)), EMPTY_ROOT_HASH);
         assert_ne!(storage_root(&account(1)), EMPTY_ROOT_HASH);
