@@ -1,1 +1,0 @@
-//! ascribe-e2e
