@@ -8,13 +8,12 @@
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::PathBuf,
-    time::Duration,
 };
 
 use ascribe_engine::DaLimits;
+use ascribe_rpc::Namespaces;
 use ascribe_storage::SyncPolicy;
 use clap::{ArgAction, Args, ValueEnum};
-use url::Url;
 
 /// Where things are on disk.
 #[derive(Args, Debug, Clone)]
@@ -65,8 +64,8 @@ pub struct RpcArgs {
     #[arg(long = "http.port", value_name = "PORT", default_value_t = 8545)]
     pub http_port: u16,
     /// Namespaces over HTTP: eth, net, web3, txpool, debug, rpc, miner, admin, optimism, or all
-    #[arg(long = "http.api", value_name = "LIST", default_value = "eth,net,web3")]
-    pub http_api: String,
+    #[arg(long = "http.api", value_name = "LIST", default_value_t = Namespaces::default())]
+    pub http_api: Namespaces,
     /// Origins that a browser may call from: a list, or *
     #[arg(long = "http.corsdomain", value_name = "LIST")]
     pub http_corsdomain: Option<String>,
@@ -87,8 +86,8 @@ pub struct RpcArgs {
     #[arg(long = "ws.origins", value_name = "LIST")]
     pub ws_origins: Option<String>,
     /// Namespaces over WebSocket
-    #[arg(long = "ws.api", value_name = "LIST", default_value = "eth,net,web3")]
-    pub ws_api: String,
+    #[arg(long = "ws.api", value_name = "LIST", default_value_t = Namespaces::default())]
+    pub ws_api: Namespaces,
 
     /// Address of the Engine API
     #[arg(long = "authrpc.addr", value_name = "ADDR", default_value_t = LOOPBACK)]
@@ -220,51 +219,6 @@ pub struct DbArgs {
     pub history_distance: Option<u64>,
 }
 
-/// The rollup: L1, sequencing, and the RPC of the consensus side.
-#[derive(Args, Debug, Clone)]
-#[command(next_help_heading = "Rollup")]
-pub struct RollupArgs {
-    /// L1 JSON-RPC, http(s):// or ws(s)://. Without it ascribe is an execution client alone,
-    /// driven through the Engine API
-    #[arg(long, value_name = "URL")]
-    pub l1: Option<Url>,
-    /// Believe what the L1 RPC says, without checking it against block hashes
-    #[arg(long = "l1.trustrpc")]
-    pub l1_trustrpc: bool,
-    /// How often an L1 over HTTP is asked for its head
-    #[arg(long = "l1.http-poll-interval", value_name = "DURATION", value_parser = parse_duration, default_value = "1s")]
-    pub l1_http_poll_interval: Duration,
-    /// rollup.json of the chain
-    #[arg(long = "rollup.config", value_name = "FILE")]
-    pub rollup_config: Option<PathBuf>,
-
-    /// Make blocks
-    #[arg(long = "sequencer.enabled", requires = "l1")]
-    pub sequencer_enabled: bool,
-    /// Start with the sequencer stopped, to be started by admin_startSequencer
-    #[arg(long = "sequencer.stopped")]
-    pub sequencer_stopped: bool,
-    /// Stop making blocks when the safe head is this many blocks behind (0: never)
-    #[arg(long = "sequencer.max-safe-lag", value_name = "BLOCKS", default_value_t = 0)]
-    pub sequencer_max_safe_lag: u64,
-    /// Confirmations that an L1 block needs before it becomes an origin
-    #[arg(long = "sequencer.l1-confs", value_name = "BLOCKS", default_value_t = 4)]
-    pub sequencer_l1_confs: u64,
-    /// Make only empty blocks with the next L1 origin until caught up
-    #[arg(long = "sequencer.recover")]
-    pub sequencer_recover: bool,
-
-    /// Address of the consensus side's RPC (optimism_, admin_)
-    #[arg(long = "rpc.addr", value_name = "ADDR", default_value_t = LOOPBACK)]
-    pub rpc_addr: IpAddr,
-    /// Port of the consensus side's RPC (0 takes a free one)
-    #[arg(long = "rpc.port", value_name = "PORT", default_value_t = 9545)]
-    pub rpc_port: u16,
-    /// Serve admin_ there
-    #[arg(long = "rpc.enable-admin")]
-    pub rpc_enable_admin: bool,
-}
-
 /// Logs and metrics.
 #[derive(Args, Debug, Clone)]
 #[command(next_help_heading = "Logging and metrics")]
@@ -321,9 +275,6 @@ pub struct NodeArgs {
     /// Public RPC and Engine API.
     #[command(flatten)]
     pub rpc: RpcArgs,
-    /// L1 and sequencer.
-    #[command(flatten)]
-    pub rollup: RollupArgs,
     /// Transaction pool.
     #[command(flatten)]
     pub txpool: TxPoolArgs,
@@ -342,32 +293,3 @@ pub struct NodeArgs {
 }
 
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
-
-/// Reads `500ms`, `2s`, `3m`, `1h`.
-pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
-    let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (digits, unit) = text.split_at(split);
-    let amount: u64 =
-        digits.parse().map_err(|_| format!("'{text}' is no duration: use e.g. 500ms, 2s, 3m"))?;
-    match unit {
-        "ms" => Ok(Duration::from_millis(amount)),
-        "s" => Ok(Duration::from_secs(amount)),
-        "m" => Ok(Duration::from_secs(amount.saturating_mul(60))),
-        "h" => Ok(Duration::from_secs(amount.saturating_mul(3600))),
-        _ => Err(format!("'{unit}' is no unit of time: use ms, s, m or h")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn durations() {
-        assert_eq!(parse_duration("500ms"), Ok(Duration::from_millis(500)));
-        assert_eq!(parse_duration("2s"), Ok(Duration::from_secs(2)));
-        assert!(parse_duration("2").is_err());
-        assert!(parse_duration("s").is_err());
-        assert!(parse_duration("99999999999999999999s").is_err());
-    }
-}

@@ -182,7 +182,7 @@ mod tests {
         let file = "chain = \"my.json\"\n[http]\nport = 9000\napi = [\"eth\", \"debug\"]\n";
         let args = load(file, &["node", "--http.port", "7000"]).expect("valid");
         assert_eq!(args.rpc.http_port, 7000);
-        assert_eq!(args.rpc.http_api, "eth,debug");
+        assert_eq!(args.rpc.http_api.to_string(), "debug,eth,rpc");
         assert_eq!(args.datadir.chain, "my.json");
         assert_eq!(args.rpc.ws_port, 8546);
         assert!(!args.rpc.http);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use ascribe_chainspec::{ChainSpec, ChainSpecError};
 use ascribe_engine::{ChainView, EngineError, EngineHandle};
 use ascribe_evm::EvmConfig;
+use ascribe_rpc::{JwtSecretError, Modules, RpcConfig, RpcContext, RpcServers, ServerError};
 use ascribe_storage::{Storage, StorageOptions};
 use ascribe_txpool::{PoolConfig, TxPool};
 use tokio::{
@@ -35,6 +36,12 @@ pub enum LaunchError {
     /// Metrics cannot be served.
     #[error(transparent)]
     Monitor(#[from] MonitorError),
+    /// The secret of the Engine API cannot be read or made.
+    #[error(transparent)]
+    Jwt(#[from] JwtSecretError),
+    /// A port cannot be had.
+    #[error(transparent)]
+    Server(#[from] ServerError),
     /// A thread could not be joined.
     #[error("the database could not be opened: {0}")]
     Open(#[from] tokio::task::JoinError),
@@ -52,6 +59,8 @@ pub struct RunningNode {
     pub chain: ChainView,
     /// The transaction pool.
     pub pool: TxPool,
+    /// Where JSON-RPC is served.
+    pub rpc: RpcServers,
     /// Outlives the engine, which writes to it until the end.
     _storage: Storage,
     stop: watch::Sender<bool>,
@@ -71,9 +80,10 @@ impl RunningNode {
                 .await??
         };
         let pool = TxPool::new(PoolConfig::from(&args.txpool), spec.chain_id());
+        let evm = EvmConfig::new(spec.clone());
         let (engine, chain) = ascribe_engine::spawn(
             settings::engine(&args.engine, &args.builder),
-            EvmConfig::new(spec.clone()),
+            evm.clone(),
             storage.clone(),
             pool.clone(),
         )?;
@@ -81,19 +91,33 @@ impl RunningNode {
         if let Some((addr, metrics)) = metrics {
             monitor::serve(addr, metrics, chain.clone(), engine.clone(), stopped).await?;
         }
+        let context = RpcContext::new(
+            spec.clone(),
+            evm,
+            chain.clone(),
+            pool.clone(),
+            engine.clone(),
+            RpcConfig::from(&args.rpc),
+        );
+        let servers = settings::servers(&args.rpc, &args.datadir.resolve())?;
+        let rpc = RpcServers::start(&Modules::new(&context, None, None), servers).await?;
         info!(
             target: "ascribe::node",
             chain = spec.chain_id(),
             genesis = %spec.genesis_hash(),
             head = chain.head().number,
+            http = ?rpc.http,
+            ws = ?rpc.ws,
+            engine = ?rpc.auth,
             "Node started"
         );
-        Ok(Self { engine, chain, pool, _storage: storage, stop })
+        Ok(Self { engine, chain, pool, rpc, _storage: storage, stop })
     }
 
     /// Stops everything; canonical blocks in memory go to disk.
     pub async fn shutdown(self) -> Result<(), LaunchError> {
         self.stop.send_replace(true);
+        self.rpc.stop().await;
         self.engine.shutdown().await?;
         info!(target: "ascribe::node", persisted = self.chain.persisted().number, "Node stopped");
         Ok(())
@@ -129,7 +153,7 @@ mod tests {
     fn args(dir: &Path) -> NodeArgs {
         let command = NodeArgs::augment_args(Command::new("node"));
         let dir = dir.to_str().expect("a name in UTF-8");
-        let line = ["node", "--datadir", dir, "--db.cache-size", "16"];
+        let line = ["node", "--datadir", dir, "--db.cache-size", "16", "--authrpc.port", "0"];
         let line = line.into_iter().chain(["--engine.cross-block-cache-size", "16"]);
         let matches = command.try_get_matches_from(line).expect("valid flags");
         NodeArgs::from_arg_matches(&matches).expect("valid flags")
