@@ -3,6 +3,7 @@
 use alloy_consensus::Header;
 use alloy_eips::BlockNumberOrTag;
 use alloy_primitives::B256;
+use serde::{Deserialize, Serialize};
 
 /// Which of the blocks that the L1 names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -36,8 +37,9 @@ impl From<L1Tag> for BlockNumberOrTag {
     }
 }
 
-/// What places a block in the chain.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+/// What places a block in the chain. In JSON as op-node writes it, numbers as numbers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct L1BlockRef {
     /// Hash.
     pub hash: B256,

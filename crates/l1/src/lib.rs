@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod blobs;
 mod block;
 mod cache;
 mod client;
@@ -11,6 +12,7 @@ mod receipts;
 #[cfg(test)]
 mod test_endpoint;
 
+pub use blobs::BlobSchedule;
 pub use block::{L1Block, L1BlockRef, L1Tag};
 pub use client::L1Client;
 pub use error::{ErrorClass, L1Error};
