@@ -213,9 +213,9 @@ impl L1Client {
                 Err(Failure::Other(error)) => return Err(error),
             }
         }
-        stream::iter(&block.transactions)
+        stream::iter(block.transactions.clone())
             .map(|hash| async move {
-                self.request::<_, Option<RpcReceipt>>("eth_getTransactionReceipt", (*hash,))
+                self.request::<_, Option<RpcReceipt>>("eth_getTransactionReceipt", (hash,))
                     .await?
                     .filter(|receipt| receipt.block_hash == Some(block.hash))
                     .ok_or(L1Error::BlockGone(block.hash))
