@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity 0.8.15;
+
+/// @notice The cheat codes of forge that the tests use.
+interface Vm {
+    function assume(bool _condition) external pure;
+    function deal(address _account, uint256 _wei) external;
+    function etch(address _account, bytes calldata _code) external;
+    function expectRevert(bytes calldata _reason) external;
+    function expectRevert(bytes4 _error) external;
+    function expectEmit() external;
+    function fee(uint256 _baseFee) external;
+    function load(address _account, bytes32 _slot) external view returns (bytes32);
+    function prank(address _sender) external;
+    function store(address _account, bytes32 _slot, bytes32 _value) external;
+}
+
+/// @notice What forge runs: contracts with functions that begin with `test`.
+abstract contract Test {
+    Vm internal constant vm = Vm(address(uint160(uint256(keccak256("hevm cheat code")))));
+    address internal constant DEPOSITOR = 0xDeaDDEaDDeAdDeAdDEAdDEaddeAddEAdDEAd0001;
+    bytes32 internal constant ADMIN_SLOT = 0xb53127684a568b3173ae13b9f8a6016e243e63b6e8ee1178d6a717850b5d6103;
+
+    error NotEqual(uint256 got, uint256 want);
+
+    function eq(uint256 _got, uint256 _want) internal pure {
+        if (_got != _want) revert NotEqual(_got, _want);
+    }
+
+    function eq(bytes32 _got, bytes32 _want) internal pure {
+        eq(uint256(_got), uint256(_want));
+    }
+
+    function eq(address _got, address _want) internal pure {
+        eq(uint160(_got), uint160(_want));
+    }
+
+    function eq(string memory _got, string memory _want) internal pure {
+        eq(keccak256(bytes(_got)), keccak256(bytes(_want)));
+    }
+
+    function slot(address _account, uint256 _index) internal view returns (uint256) {
+        return uint256(vm.load(_account, bytes32(_index)));
+    }
+}
+
+/// @notice Stands for the admin of the predeploys' proxies.
+contract Admin {
+    address public owner = msg.sender;
+}
