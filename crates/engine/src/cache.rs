@@ -311,8 +311,8 @@ impl fmt::Debug for CodeCache {
     }
 }
 
-/// Everything that lives across blocks. State and trie nodes are those after the newest executed
-/// block; importing and building share them.
+/// Everything that lives across blocks. State is that after the newest executed block; trie nodes
+/// and code go by their hash. Importing and building share them.
 #[derive(Debug, Clone)]
 pub(crate) struct Caches {
     pub(crate) state: Arc<StateCache>,
@@ -321,10 +321,10 @@ pub(crate) struct Caches {
 }
 
 impl Caches {
-    pub(crate) fn new(config: &EngineConfig, block: B256, state_root: B256) -> Self {
+    pub(crate) fn new(config: &EngineConfig, block: B256) -> Self {
         Self {
             state: Arc::new(StateCache::new(config.state_cache_bytes, block)),
-            trie: Arc::new(TrieCache::new(config.trie_cache_bytes, state_root)),
+            trie: Arc::new(TrieCache::new(config.trie_cache_bytes)),
             code: Arc::new(CodeCache::new(config.code_cache_bytes)),
         }
     }
@@ -335,29 +335,18 @@ impl Caches {
     }
 
     /// Moves on to `block` if they are at its parent.
-    pub(crate) fn advance(&self, block: &MemoryBlock, parent_root: B256) {
-        if self.state.advance(block.parent_hash(), block.hash(), block.changes()) {
-            let root = block.header().state_root;
-            if !self.trie.advance(parent_root, root, &block.executed().layer) {
-                self.trie.reset(root);
-            }
-        }
+    pub(crate) fn advance(&self, block: &MemoryBlock) {
+        self.state.advance(block.parent_hash(), block.hash(), block.changes());
     }
 
     /// Moves back to the parent if they are at `block`.
-    pub(crate) fn revert(&self, block: &MemoryBlock, parent_root: B256) {
-        if self.state.revert(block.hash(), block.parent_hash(), block.changes()) {
-            let root = block.header().state_root;
-            if !self.trie.revert(root, parent_root, &block.executed().layer) {
-                self.trie.reset(parent_root);
-            }
-        }
+    pub(crate) fn revert(&self, block: &MemoryBlock) {
+        self.state.revert(block.hash(), block.parent_hash(), block.changes());
     }
 
     /// Forgets all state and starts over after `block`.
-    pub(crate) fn reset(&self, block: B256, state_root: B256) {
+    pub(crate) fn reset(&self, block: B256) {
         self.state.reset(block);
-        self.trie.reset(state_root);
     }
 }
 

@@ -138,9 +138,7 @@ impl Engine {
 
     /// Takes an executed block into the tree and moves the caches on to it.
     pub(crate) fn insert(&mut self, block: Arc<MemoryBlock>) {
-        if let Ok(Some(parent)) = self.tree.header(&block.parent_hash()) {
-            self.chain.caches().advance(&block, parent.state_root);
-        }
+        self.chain.caches().advance(&block);
         self.buffer.remove(&block.hash());
         self.tree.insert(block);
         self.publish();

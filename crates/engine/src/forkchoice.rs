@@ -224,26 +224,22 @@ impl Engine {
     /// Brings the caches to the head: block by block where all in between are in memory.
     fn move_caches(&self, head: B256) -> Result<(), ProviderError> {
         let caches = self.chain.caches();
-        let root = |hash: B256| {
-            let header = self.tree.header(&hash)?;
-            Ok::<_, ProviderError>(header.map(|header| header.state_root).unwrap_or_default())
-        };
         let mut back = caches.block();
         let mut forth = head;
         let mut path: Vec<Arc<MemoryBlock>> = Vec::new();
         while back != forth {
             let (Some(left), Some(right)) = (self.tree.number(&back)?, self.tree.number(&forth)?)
             else {
-                caches.reset(head, root(head)?);
+                caches.reset(head);
                 return Ok(());
             };
             let step = if left >= right { back } else { forth };
             let Some(block) = self.tree.block(&step).cloned() else {
-                caches.reset(head, root(head)?);
+                caches.reset(head);
                 return Ok(());
             };
             if left >= right {
-                caches.revert(&block, root(block.parent_hash())?);
+                caches.revert(&block);
                 back = block.parent_hash();
             } else {
                 forth = block.parent_hash();
@@ -251,7 +247,7 @@ impl Engine {
             }
         }
         for block in path.iter().rev() {
-            caches.advance(block, root(block.parent_hash())?);
+            caches.advance(block);
         }
         Ok(())
     }

@@ -41,7 +41,7 @@ pub fn spawn(
     let spec = evm.chain_spec().clone();
     let tree = Tree::new(storage.reader(), storage.labels());
     let head = tree.head();
-    let caches = Caches::new(&config, head.hash(), head.state_root);
+    let caches = Caches::new(&config, head.hash());
     let chain = Arc::new(Chain::new(tree.clone(), caches.clone()));
     let counters = Arc::new(Counters::default());
     let health = Arc::new(Health::default());

@@ -10,7 +10,7 @@ use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use ascribe_storage::{StorageError, StorageReader};
 use ascribe_trie::{
     AccountProof, Cached, Layered, Nibbles, Node, StateLayer, TrieAccount, TrieReadError,
-    TrieReader, account_proof, state_root,
+    TrieReader, WantedAccount, WantedNode, account_proof, state_root,
 };
 use parking_lot::Mutex;
 use reth_primitives_traits::SealedHeader;
@@ -185,7 +185,7 @@ impl StateView {
 
     /// This state with its trie read through the cross-block node cache.
     pub(crate) fn cached_trie(&self, caches: &Caches) -> Cached<&Self> {
-        Cached::new(caches.trie.clone(), self.state_root(), self)
+        Cached::new(caches.trie.clone(), self)
     }
 }
 
@@ -204,6 +204,17 @@ impl TrieReader for StateView {
 
     fn storage_node(&self, account: B256, path: &Nibbles) -> Result<Option<Node>, TrieReadError> {
         self.inner.state.storage_node(account, path)
+    }
+
+    fn nodes(&self, wanted: &[WantedNode]) -> Result<Vec<Option<Node>>, TrieReadError> {
+        self.inner.state.nodes(wanted)
+    }
+
+    fn accounts(
+        &self,
+        wanted: &[WantedAccount],
+    ) -> Result<Vec<Option<TrieAccount>>, TrieReadError> {
+        self.inner.state.accounts(wanted)
     }
 }
 
@@ -325,6 +336,23 @@ impl TrieReader for Base {
             Self::Past(past) => {
                 past.state().map_err(TrieReadError::source)?.storage_node(account, path)
             }
+        }
+    }
+
+    fn nodes(&self, wanted: &[WantedNode]) -> Result<Vec<Option<Node>>, TrieReadError> {
+        match self {
+            Self::Head(reader) => reader.nodes(wanted),
+            Self::Past(past) => past.state().map_err(TrieReadError::source)?.nodes(wanted),
+        }
+    }
+
+    fn accounts(
+        &self,
+        wanted: &[WantedAccount],
+    ) -> Result<Vec<Option<TrieAccount>>, TrieReadError> {
+        match self {
+            Self::Head(reader) => reader.accounts(wanted),
+            Self::Past(_) => wanted.iter().map(|wanted| self.account(wanted.address)).collect(),
         }
     }
 }

@@ -9,7 +9,9 @@ use crate::{
 };
 use alloy_primitives::{B256, U256, map::hash_map::Entry};
 use alloy_trie::TrieAccount;
-use ascribe_trie::{HashedAccount, HashedPostState, Node, TrieReadError, TrieReader};
+use ascribe_trie::{
+    HashedAccount, HashedPostState, Node, TrieReadError, TrieReader, WantedAccount, WantedNode,
+};
 use nybbles::Nibbles;
 
 impl StorageReader {
@@ -183,6 +185,17 @@ impl StorageReader {
         self.snapshot().get_many(Column::AccountTrie, &keys, keys.is_sorted(), decode_node)
     }
 
+    /// Nodes of storage tries at the persisted head, in the order of the accounts and paths given;
+    /// sorted ones are faster.
+    pub fn storage_trie_nodes_many(
+        &self,
+        nodes: &[(B256, Nibbles)],
+    ) -> Result<Vec<Option<Node>>, StorageError> {
+        let keys: Vec<_> =
+            nodes.iter().map(|(account, path)| column::storage_node(*account, path)).collect();
+        self.snapshot().get_many(Column::StorageTrie, &keys, keys.is_sorted(), decode_node)
+    }
+
     /// That the state after block `number` can be read.
     pub(crate) fn check_kept(&self, number: u64) -> Result<(), StorageError> {
         let head = self.head().number;
@@ -212,6 +225,31 @@ impl TrieReader for StorageReader {
 
     fn storage_node(&self, account: B256, path: &Nibbles) -> Result<Option<Node>, TrieReadError> {
         Ok(self.storage_trie_node(account, path)?)
+    }
+
+    fn nodes(&self, wanted: &[WantedNode]) -> Result<Vec<Option<Node>>, TrieReadError> {
+        let (mut accounts, mut storages) = (Vec::new(), Vec::new());
+        for WantedNode { account, path, .. } in wanted {
+            match account {
+                None => accounts.push(*path),
+                Some(account) => storages.push((*account, *path)),
+            }
+        }
+        let mut accounts = self.account_trie_nodes_many(&accounts)?.into_iter();
+        let mut storages = self.storage_trie_nodes_many(&storages)?.into_iter();
+        let next = |wanted: &WantedNode| match wanted.account {
+            None => accounts.next().flatten(),
+            Some(_) => storages.next().flatten(),
+        };
+        Ok(wanted.iter().map(next).collect())
+    }
+
+    fn accounts(
+        &self,
+        wanted: &[WantedAccount],
+    ) -> Result<Vec<Option<TrieAccount>>, TrieReadError> {
+        let addresses: Vec<_> = wanted.iter().map(|wanted| wanted.address).collect();
+        Ok(self.accounts_many(&addresses)?)
     }
 }
 

@@ -4,7 +4,7 @@
 //! each thread hashes several nodes at a time, whatever tries they belong to.
 
 use crate::{
-    Node, NodeUpdates,
+    MadeNode, Node, NodeUpdates, NodeView,
     keccak::Hasher,
     node::{BranchBuilder, BranchPatch, BranchView},
     plan::{Entry, Link, NewKind, NewLeaf, NewNode, Plan},
@@ -30,33 +30,42 @@ pub(crate) struct Hashed {
 }
 
 impl<V: LeafValue> Plan<V> {
-    /// Hashes everything; returns the plan's `trees` tries.
-    pub(crate) fn hash(self, trees: usize) -> Vec<Hashed> {
+    /// Hashes everything. Returns the plan's `trees` tries, and how parents refer to its leaves.
+    /// `made` is told of the new nodes.
+    pub(crate) fn hash(
+        &self,
+        trees: usize,
+        made: &(impl Fn(&[MadeNode]) + Sync),
+    ) -> (Vec<Hashed>, Vec<RlpNode>) {
         let leaves = hash_leaves(&self.leaves);
         let mut finished = Finished { leaves, nodes: vec![RlpNode::default(); self.nodes.len()] };
 
         let mut hashed: Vec<Hashed> = Vec::new();
         hashed.resize_with(trees, Default::default);
-        if let [only] = hashed.as_mut_slice() {
-            only.nodes.reserve(self.nodes.len() + self.removed.len());
+        let mut counts = vec![0; trees];
+        let stored = self.nodes.iter().map(|node| node.tree);
+        for tree in stored.chain(self.removed.iter().map(|(tree, _)| *tree)) {
+            counts[tree as usize] += 1;
+        }
+        for (hashed, count) in hashed.iter_mut().zip(counts) {
+            hashed.nodes.reserve(count);
         }
         for (tree, path) in &self.removed {
             hashed[*tree as usize].nodes.insert(*path, None);
         }
 
         for level in levels(&self.nodes) {
-            let chunk = |ids: &[usize]| hash_nodes(&self, &finished, ids);
+            let chunk = |ids: &[usize]| hash_nodes(self, &finished, ids, made);
             let done: Vec<_> = if level.len() <= CHUNK {
                 vec![chunk(&level)]
             } else {
                 level.par_chunks(CHUNK).map(chunk).collect()
             };
-            for (id, (reference, node)) in level.into_iter().zip(done.into_iter().flatten()) {
-                finished.nodes[id] = reference;
-                let NewNode { tree, path, kind } = &self.nodes[id];
-                let same = matches!(kind, NewKind::Branch { old: Some(old), .. } if *old == node);
-                if !same {
-                    hashed[*tree as usize].nodes.insert(*path, Some(node));
+            for (id, new) in level.into_iter().zip(done.into_iter().flatten()) {
+                finished.nodes[id] = new.reference;
+                let NewNode { tree, path, .. } = &self.nodes[id];
+                if new.differs {
+                    hashed[*tree as usize].nodes.insert(*path, Some(new.node));
                 }
             }
         }
@@ -79,7 +88,7 @@ impl<V: LeafValue> Plan<V> {
             let root = reference.as_hash().unwrap_or_else(|| keccak256(reference.as_slice()));
             hashed.root = Some(root);
         }
-        hashed
+        (hashed, finished.leaves)
     }
 }
 
@@ -126,36 +135,40 @@ fn hash_leaves<V: LeafValue>(leaves: &[NewLeaf<V>]) -> Vec<RlpNode> {
     leaves.par_chunks(CHUNK).flat_map_iter(chunk).collect()
 }
 
-fn hash_nodes<V>(plan: &Plan<V>, finished: &Finished, ids: &[usize]) -> Vec<(RlpNode, Node)> {
+fn hash_nodes<V>(
+    plan: &Plan<V>,
+    finished: &Finished,
+    ids: &[usize],
+    made: &impl Fn(&[MadeNode]),
+) -> Vec<MadeNode> {
     let mut hasher = Hasher::new();
     let mut rlp = NodeRlp::new();
-    let mut references = vec![RlpNode::default(); ids.len()];
-    let mut nodes = Vec::with_capacity(ids.len());
+    let mut nodes: Vec<MadeNode> = Vec::with_capacity(ids.len());
     for (at, id) in ids.iter().enumerate() {
         if let Some(NewKind::Branch { old: Some(old), .. }) =
             ids.get(at + AHEAD).map(|id| &plan.nodes[*id].kind)
         {
             old.fetch();
         }
-        let (node, message) = match &plan.nodes[*id].kind {
+        let (node, differs) = match &plan.nodes[*id].kind {
             NewKind::Branch { old, entries } => {
-                let node = branch(old.as_ref(), &plan.entries[entries.clone()], plan, finished);
-                let message = node.as_branch().map(|branch| rlp.branch(&branch));
-                (node, message)
+                branch(old.as_ref(), &plan.entries[entries.clone()], plan, finished)
             }
             NewKind::Extension(extension) => {
-                let branch = finished.link(&extension.branch);
-                let key = &extension.key;
-                (Node::extension(key, branch), Some(rlp.extension(key, branch)))
+                (Node::extension(&extension.key, finished.link(&extension.branch)), true)
             }
         };
-        if let Some(message) = message {
-            refer(at, message, &mut hasher, &mut |at, reference| references[at] = reference);
-        }
-        nodes.push(node);
+        let message = match node.view() {
+            NodeView::Branch(branch) => rlp.branch(&branch),
+            NodeView::Extension(extension) => rlp.extension(&extension.key(), &extension.child()),
+            NodeView::Leaf { .. } => &[],
+        };
+        nodes.push(MadeNode { reference: RlpNode::default(), node, differs });
+        refer(at, message, &mut hasher, &mut |at, reference| nodes[at].reference = reference);
     }
-    hasher.finish(&mut |at, hash| references[at] = RlpNode::word_rlp(&hash));
-    references.into_iter().zip(nodes).collect()
+    hasher.finish(&mut |at: usize, hash| nodes[at].reference = RlpNode::word_rlp(&hash));
+    made(&nodes);
+    nodes
 }
 
 /// How a parent refers to a node: by its RLP if that is short, else by its hash.
@@ -167,12 +180,13 @@ fn refer(at: usize, rlp: &[u8], hasher: &mut Hasher<usize>, done: &mut impl FnMu
     }
 }
 
+/// A new branch, and whether it differs from the old one.
 fn branch<V>(
     old: Option<&Node>,
     entries: &[(u8, Entry)],
     plan: &Plan<V>,
     finished: &Finished,
-) -> Node {
+) -> (Node, bool) {
     let leaf = |leaf: usize| (&plan.leaves[leaf].key, &finished.leaves[leaf]);
     let old = old.and_then(|node| Some((node, node.as_branch()?)));
 
@@ -191,7 +205,10 @@ fn branch<V>(
                 Entry::Node(link) => patch.node(*nibble, finished.link(link)),
             }
         }
-        return patch.finish();
+        return match patch.finish() {
+            Some(node) => (node, true),
+            None => (node.clone(), false),
+        };
     }
 
     let mut builder = BranchBuilder::new();
@@ -212,7 +229,7 @@ fn branch<V>(
             builder.copy(nibble, &old);
         }
     }
-    builder.finish()
+    (builder.finish(), true)
 }
 
 /// Whether a branch has the same kind of child at a nibble as the new entry.

@@ -1,6 +1,9 @@
 //! What executed blocks change, and reading state through them.
 
-use crate::{HashedPostState, HashedStorage, Node, TrieReadError, TrieReader, root::TrieOutput};
+use crate::{
+    HashedPostState, HashedStorage, Node, TrieReadError, TrieReader, WantedAccount, WantedNode,
+    root::TrieOutput,
+};
 use alloy_primitives::{
     B256, U256,
     map::{B256Map, HashMap, hash_map::Entry},
@@ -124,14 +127,28 @@ impl<R> Layered<R> {
     }
 }
 
+impl<R> Layered<R> {
+    /// What the newest layer that knows has to say of an account.
+    fn layered_account(&self, hashed: &B256) -> Option<Option<TrieAccount>> {
+        self.layers.iter().find_map(|layer| layer.accounts.get(hashed).copied())
+    }
+
+    fn layered_account_node(&self, path: &Nibbles) -> Option<Option<Node>> {
+        self.layers.iter().find_map(|layer| layer.trie.account_nodes.get(path).cloned())
+    }
+
+    fn layered_storage_node(&self, account: &B256, path: &Nibbles) -> Option<Option<Node>> {
+        let mut updates = self.layers.iter().filter_map(|layer| layer.trie.storages.get(account));
+        updates.find_map(|updates| match updates.nodes.get(path) {
+            None => updates.wiped.then_some(None),
+            known => known.cloned(),
+        })
+    }
+}
+
 impl<R: TrieReader> TrieReader for Layered<R> {
     fn account(&self, hashed: B256) -> Result<Option<TrieAccount>, TrieReadError> {
-        for layer in &self.layers {
-            if let Some(account) = layer.accounts.get(&hashed) {
-                return Ok(*account);
-            }
-        }
-        self.base.account(hashed)
+        self.layered_account(&hashed).map_or_else(|| self.base.account(hashed), Ok)
     }
 
     fn storage(&self, account: B256, slot: B256) -> Result<U256, TrieReadError> {
@@ -147,23 +164,49 @@ impl<R: TrieReader> TrieReader for Layered<R> {
     }
 
     fn account_node(&self, path: &Nibbles) -> Result<Option<Node>, TrieReadError> {
-        for layer in &self.layers {
-            if let Some(node) = layer.trie.account_nodes.get(path) {
-                return Ok(node.clone());
-            }
-        }
-        self.base.account_node(path)
+        self.layered_account_node(path).map_or_else(|| self.base.account_node(path), Ok)
     }
 
     fn storage_node(&self, account: B256, path: &Nibbles) -> Result<Option<Node>, TrieReadError> {
-        for updates in self.layers.iter().filter_map(|layer| layer.trie.storages.get(&account)) {
-            if let Some(node) = updates.nodes.get(path) {
-                return Ok(node.clone());
-            }
-            if updates.wiped {
-                return Ok(None);
-            }
-        }
-        self.base.storage_node(account, path)
+        let known = self.layered_storage_node(&account, path);
+        known.map_or_else(|| self.base.storage_node(account, path), Ok)
     }
+
+    fn nodes(&self, wanted: &[WantedNode]) -> Result<Vec<Option<Node>>, TrieReadError> {
+        let known = |wanted: &WantedNode| match &wanted.account {
+            None => self.layered_account_node(&wanted.path),
+            Some(account) => self.layered_storage_node(account, &wanted.path),
+        };
+        known_or_read(wanted, known, |unknown| self.base.nodes(unknown))
+    }
+
+    fn accounts(
+        &self,
+        wanted: &[WantedAccount],
+    ) -> Result<Vec<Option<TrieAccount>>, TrieReadError> {
+        let known = |wanted: &WantedAccount| self.layered_account(&wanted.address);
+        known_or_read(wanted, known, |unknown| self.base.accounts(unknown))
+    }
+}
+
+/// Answers from what is known, and reads the rest together.
+fn known_or_read<W: Clone, V>(
+    wanted: &[W],
+    known: impl Fn(&W) -> Option<Option<V>>,
+    read: impl FnOnce(&[W]) -> Result<Vec<Option<V>>, TrieReadError>,
+) -> Result<Vec<Option<V>>, TrieReadError> {
+    let mut answers: Vec<Option<Option<V>>> = wanted.iter().map(known).collect();
+    let unknown: Vec<W> = wanted
+        .iter()
+        .zip(&answers)
+        .filter(|(_, answer)| answer.is_none())
+        .map(|(wanted, _)| wanted.clone())
+        .collect();
+    if !unknown.is_empty() {
+        let holes = answers.iter_mut().filter(|answer| answer.is_none());
+        for (hole, value) in holes.zip(read(&unknown)?) {
+            *hole = Some(value);
+        }
+    }
+    Ok(answers.into_iter().map(Option::flatten).collect())
 }

@@ -7,6 +7,7 @@ mod hash;
 mod hashed;
 mod keccak;
 mod layer;
+mod load;
 mod memory;
 mod node;
 mod plan;
@@ -16,6 +17,7 @@ mod reader;
 mod rlp;
 mod root;
 mod stateless;
+mod table;
 mod tree;
 mod witness;
 
@@ -30,7 +32,7 @@ pub use node::{BranchView, Child, ExtensionView, MAX_NODE_LEN, Node, NodeDecodeE
 pub use nybbles::Nibbles;
 pub use prefetch::prefetch;
 pub use proof::{AccountProof, StorageProof, account_proof};
-pub use reader::TrieReader;
+pub use reader::{MadeNode, TrieReader, WantedAccount, WantedNode};
 pub use rlp::{LeafValue, MAX_LEAF_VALUE};
 pub use root::{TrieOutput, state_root};
 pub use stateless::WitnessState;

@@ -10,6 +10,7 @@
 //! is the keccak256 of the child's RLP or, where that RLP is shorter than 32 bytes, one length
 //! byte, the RLP, and zeros. So every reference has one size and is found by counting bits.
 
+use crate::table::fetch;
 use alloy_primitives::B256;
 use alloy_trie::nodes::RlpNode;
 use nybbles::Nibbles;
@@ -24,6 +25,8 @@ const BRANCH_HEADER: usize = 7;
 /// Kind, inlined flag, nibble count.
 const EXTENSION_HEADER: usize = 3;
 const WORD: usize = 32;
+/// Bytes the processor fetches at a time.
+const LINE: usize = 64;
 
 /// The longest compact form: a branch of sixteen leaves.
 pub const MAX_NODE_LEN: usize = BRANCH_HEADER + 16 * 2 * WORD;
@@ -132,11 +135,29 @@ impl Node {
     /// Has the processor fetch the node while something else is done.
     #[inline]
     pub(crate) fn fetch(&self) {
-        #[cfg(target_arch = "x86_64")]
-        for line in self.0.chunks(64) {
-            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-            // SAFETY: a hint without effect on memory; the address is valid anyway.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) }
+        for line in self.0.chunks(LINE) {
+            fetch(line);
+        }
+    }
+
+    /// Has the processor fetch as much of the node as a walk looks at first.
+    #[inline]
+    pub(crate) fn fetch_head(&self) {
+        let bytes = self.0.as_ptr();
+        // The reference count, that is, and what follows the masks.
+        fetch(bytes.wrapping_sub(16));
+        fetch(bytes.wrapping_add(LINE - 16));
+    }
+
+    /// False when the node's leaves lie elsewhere: it comes from a subtree that is the same but for
+    /// its place. What a node has besides leaf keys does not depend on its place.
+    pub(crate) fn may_stand_at(&self, path: &Nibbles) -> bool {
+        match self.as_branch() {
+            Some(branch) if branch.leaves != 0 => {
+                let key = branch.leaf_key(branch.leaves.trailing_zeros() as u8);
+                Nibbles::unpack(key).starts_with(path)
+            }
+            _ => true,
         }
     }
 
@@ -191,12 +212,13 @@ impl fmt::Debug for Node {
 pub(crate) struct BranchPatch {
     bytes: Arc<[u8]>,
     masks: [u16; 3],
+    differs: bool,
 }
 
 impl BranchPatch {
     /// Starts with a copy of a branch.
     pub(crate) fn new(old: &Node) -> Self {
-        Self { bytes: (&*old.0).into(), masks: masks(&old.0) }
+        Self { bytes: (&*old.0).into(), masks: masks(&old.0), differs: false }
     }
 
     /// Changes the reference of an existing child.
@@ -204,10 +226,11 @@ impl BranchPatch {
         let [children, _, inlined] = &mut self.masks;
         let at = BRANCH_HEADER + below(*children, nibble) * WORD;
         let bytes = Arc::get_mut(&mut self.bytes).expect("invariant: the copy is not shared");
-        let slot = &mut bytes[at..at + WORD];
-        slot.fill(0);
-        *inlined =
-            *inlined & !(1 << nibble) | u16::from(write_reference(reference, slot)) << nibble;
+        let mut slot = [0; WORD];
+        let bit = u16::from(write_reference(reference, &mut slot)) << nibble;
+        self.differs |= bytes[at..at + WORD] != slot || *inlined & (1 << nibble) != bit;
+        bytes[at..at + WORD].copy_from_slice(&slot);
+        *inlined = *inlined & !(1 << nibble) | bit;
     }
 
     /// Changes the key and the reference of an existing leaf.
@@ -217,14 +240,18 @@ impl BranchPatch {
         let word = children.count_ones() as usize + below(leaves, nibble);
         let at = BRANCH_HEADER + word * WORD;
         let bytes = Arc::get_mut(&mut self.bytes).expect("invariant: the copy is not shared");
+        self.differs |= &bytes[at..at + WORD] != key.as_slice();
         bytes[at..at + WORD].copy_from_slice(key.as_slice());
     }
 
-    /// The branch.
-    pub(crate) fn finish(mut self) -> Node {
+    /// The branch, if it came to differ from what it was a copy of.
+    pub(crate) fn finish(mut self) -> Option<Node> {
+        if !self.differs {
+            return None;
+        }
         let bytes = Arc::get_mut(&mut self.bytes).expect("invariant: the copy is not shared");
         bytes[5..BRANCH_HEADER].copy_from_slice(&self.masks[2].to_be_bytes());
-        Node(self.bytes)
+        Some(Node(self.bytes))
     }
 }
 
@@ -260,6 +287,7 @@ impl<'a> BranchView<'a> {
     }
 
     /// The child at a nibble.
+    #[inline]
     pub fn child(&self, nibble: u8) -> Option<Child> {
         let bit = 1u16 << nibble;
         if self.children & bit == 0 {

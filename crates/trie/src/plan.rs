@@ -1,18 +1,15 @@
 //! The shape of a trie after changes, hashes not yet computed.
 //!
 //! A [`Plan`] holds what is new: leaves, branches and extensions, of one or many tries. It is made
-//! by walking from the root down the changed paths and back; nodes are read only where a change
-//! goes, or where a branch is left with one child. How nodes hash is
+//! by walking from the root down the changed paths, whose nodes [`load`](crate::load) has read, and
+//! back; nothing more is read, but where a branch is left with one child. How nodes hash is
 //! [`hash`](crate::hash)'s business.
 
 use crate::{
-    Child, Node, NodeView, TrieError,
-    node::BranchView,
-    rlp::{KEY_NIBBLES, LeafValue},
-    tree::Tree,
+    Child, Node, NodeView, TrieError, load::Loaded, node::BranchView, rlp::LeafValue, tree::Tree,
 };
 use alloy_primitives::B256;
-use alloy_trie::{EMPTY_ROOT_HASH, nodes::RlpNode};
+use alloy_trie::nodes::RlpNode;
 use nybbles::Nibbles;
 use rayon::prelude::*;
 use smallvec::SmallVec;
@@ -81,13 +78,14 @@ pub(crate) enum Entry {
 enum At {
     Empty,
     Leaf(B256),
-    /// A stored node.
-    Node,
+    /// A stored node; its place among the loaded ones.
+    Node(usize),
     /// The rest of an extension that was split, down to a stored branch. Maybe nothing is left of
-    /// it: then the branch stands here.
+    /// it: then the branch stands here. The branch is loaded if a change goes there.
     Rest {
         key: Nibbles,
         branch: RlpNode,
+        loaded: usize,
     },
 }
 
@@ -137,24 +135,25 @@ impl<V: LeafValue> Plan<V> {
         }
     }
 
-    /// Plans the changes of one trie with the given root. `index` tells it from the plan's others.
+    /// Plans the changes of one trie, the nodes on the way to which are loaded. `index` tells it
+    /// from the plan's others; `root` is its root node.
     pub(crate) fn trie<T: Tree<Value = V>>(
         &mut self,
         index: u32,
         tree: &T,
-        root: B256,
+        loaded: &Loaded,
+        root: Option<usize>,
         changes: &[Change<V>],
     ) -> Result<(), TrieError> {
         let path = Nibbles::new();
-        let at = if root == EMPTY_ROOT_HASH {
-            At::Empty
-        } else {
-            match tree.node(&path)?.view() {
+        let at = match root {
+            None => At::Empty,
+            Some(root) => match loaded.node(root).view() {
                 NodeView::Leaf { key } => At::Leaf(key),
-                _ => At::Node,
-            }
+                _ => At::Node(root),
+            },
         };
-        let slot = Planner { index, tree, plan: self }.update(path, &at, changes)?;
+        let slot = Planner { index, tree, loaded, plan: self }.update(path, &at, changes)?;
         if matches!(slot, Slot::Kept) {
             return Ok(());
         }
@@ -176,7 +175,7 @@ impl<V: LeafValue> Plan<V> {
                 NewKind::Branch { old, entries: Range { start, end } } => {
                     NewKind::Branch { old, entries: start + entries..end + entries }
                 }
-                NewKind::Extension(extension) => NewKind::Extension(moved.extension(*extension)),
+                NewKind::Extension(extension) => NewKind::Extension(moved.extension(extension)),
             },
             ..node
         }));
@@ -220,8 +219,8 @@ impl Moved {
         }
     }
 
-    fn extension(self, extension: Extension) -> Box<Extension> {
-        let Extension { key, branch } = extension;
+    fn extension(self, extension: Box<Extension>) -> Box<Extension> {
+        let Extension { key, branch } = *extension;
         Box::new(Extension { key, branch: self.link(branch) })
     }
 
@@ -237,7 +236,7 @@ impl Moved {
         match slot {
             Slot::Leaf(leaf) => Slot::Leaf(leaf + self.leaves),
             Slot::Branch(link) => Slot::Branch(self.link(link)),
-            Slot::Extension(extension) => Slot::Extension(self.extension(*extension)),
+            Slot::Extension(extension) => Slot::Extension(self.extension(extension)),
             slot @ (Slot::Kept | Slot::Empty) => slot,
         }
     }
@@ -247,6 +246,7 @@ impl Moved {
 struct Planner<'a, T: Tree> {
     index: u32,
     tree: &'a T,
+    loaded: &'a Loaded,
     plan: &'a mut Plan<T::Value>,
 }
 
@@ -267,23 +267,28 @@ impl<T: Tree> Planner<'_, T> {
                 Ok(if inserts.is_empty() { Slot::Kept } else { self.build(path.len(), &inserts) })
             }
             At::Leaf(key) => self.update_leaf(path, *key, changes),
-            At::Node => self.update_node(path, changes),
-            At::Rest { key, .. } if key.is_empty() => self.update_node(path, changes),
-            At::Rest { key, branch } => self.update_extension(path, *key, branch, changes),
+            At::Node(index) => self.update_node(path, *index, changes),
+            At::Rest { key, loaded, .. } if key.is_empty() => {
+                self.update_node(path, *loaded, changes)
+            }
+            At::Rest { key, branch, loaded } => {
+                self.update_extension(path, *key, branch, *loaded, changes)
+            }
         }
     }
 
     fn update_node(
         &mut self,
         path: Nibbles,
+        index: usize,
         changes: &[Change<T::Value>],
     ) -> Result<Slot, TrieError> {
-        let node = self.tree.node(&path)?;
+        let (node, children) = (self.loaded.node(index), self.loaded.children(index));
         match node.view() {
-            NodeView::Branch(branch) => self.update_branch(path, &node, branch, changes),
+            NodeView::Branch(branch) => self.update_branch(path, node, branch, children, changes),
             NodeView::Extension(extension) => {
                 let (key, branch) = (extension.key(), extension.child());
-                let slot = self.update_extension(path, key, &branch, changes)?;
+                let slot = self.update_extension(path, key, &branch, children, changes)?;
                 if !matches!(slot, Slot::Kept) {
                     self.removed(path);
                 }
@@ -323,31 +328,35 @@ impl<T: Tree> Planner<'_, T> {
         path: Nibbles,
         node: &Node,
         branch: BranchView<'_>,
+        mut children: usize,
         changes: &[Change<T::Value>],
     ) -> Result<Slot, TrieError> {
-        if path.len() >= KEY_NIBBLES {
-            return Err(self.tree.misplaced(&path));
-        }
-        let child = |nibble| (child(&path, nibble), at(branch, nibble));
-
+        let mut next = |nibble| {
+            let at = at(branch, nibble, children);
+            children += usize::from(matches!(at, At::Node(_)));
+            at
+        };
         let mut changed = Changed::new();
         if changes.len() < PARALLEL {
             for (nibble, group) in groups(path.len(), changes) {
-                let (path, at) = child(nibble);
-                match self.update(path, &at, group)? {
+                match self.update(child(&path, nibble), &next(nibble), group)? {
                     Slot::Kept => {}
                     slot => changed.push((nibble, slot)),
                 }
             }
         } else {
-            let (index, tree) = (self.index, self.tree);
+            let Self { index, tree, loaded, .. } = *self;
             let parts: Vec<_> = groups(path.len(), changes)
+                .map(|(nibble, group)| (nibble, next(nibble), group))
                 .collect::<Vec<_>>()
                 .into_par_iter()
-                .map(|(nibble, group)| {
-                    let (path, at) = child(nibble);
+                .map(|(nibble, at, group)| {
                     let mut plan = Plan::new();
-                    let slot = Planner { index, tree, plan: &mut plan }.update(path, &at, group)?;
+                    let slot = Planner { index, tree, loaded, plan: &mut plan }.update(
+                        child(&path, nibble),
+                        &at,
+                        group,
+                    )?;
                     Ok((nibble, slot, plan))
                 })
                 .collect::<Result<_, TrieError>>()?;
@@ -376,26 +385,28 @@ impl<T: Tree> Planner<'_, T> {
         path: Nibbles,
         skip: Nibbles,
         branch: &RlpNode,
+        loaded: usize,
         changes: &[Change<T::Value>],
     ) -> Result<Slot, TrieError> {
         let full = self.tree.beyond(&path, &skip)?;
         let shared = |key: &B256| Nibbles::unpack(key).common_prefix_length(&full);
         let split = inserts(changes).map(|(key, _)| shared(&key)).min().unwrap_or(full.len());
         if split == full.len() {
-            let inner = within(&full, changes);
+            let inner = &changes[within(&full, changes)];
             if inner.is_empty() {
                 return Ok(Slot::Kept);
             }
-            let slot = self.update_node(full, inner)?;
+            let slot = self.update_node(full, loaded, inner)?;
             return Ok(slot.under(&skip));
         }
 
         // Some insert leaves the extension: a branch comes to stand where the first one does.
         let middle = full.slice(..split);
         let old_nibble = full.get_unchecked(split);
-        let mut old = Some(At::Rest { key: full.slice(split + 1..), branch: branch.clone() });
+        let mut old =
+            Some(At::Rest { key: full.slice(split + 1..), branch: branch.clone(), loaded });
         let mut changed = Changed::new();
-        for (nibble, group) in groups(split, within(&middle, changes)) {
+        for (nibble, group) in groups(split, &changes[within(&middle, changes)]) {
             if let Some(at) = old.take_if(|_| nibble > old_nibble) {
                 changed.push((old_nibble, floating(at)));
             }
@@ -457,7 +468,7 @@ impl<T: Tree> Planner<'_, T> {
                 let value = self.tree.value(key)?;
                 Ok(self.leaf(key, value))
             }
-            Some(Child::Node(reference)) => match self.tree.node(&path)?.view() {
+            Some(Child::Node(reference)) => match self.tree.child(&path, &reference)?.view() {
                 NodeView::Branch(_) => Ok(Slot::old(Nibbles::new(), reference)),
                 NodeView::Extension(extension) => {
                     self.tree.beyond(&path, &extension.key())?;
@@ -507,13 +518,13 @@ impl<T: Tree> Planner<'_, T> {
     }
 }
 
-/// What a branch has at a nibble.
-fn at(branch: BranchView<'_>, nibble: u8) -> At {
+/// What a branch has at a nibble; `loaded` is the place of the node it may have there.
+fn at(branch: BranchView<'_>, nibble: u8, loaded: usize) -> At {
     let bit = 1 << nibble;
     if branch.children_mask() & bit == 0 {
         At::Empty
     } else if branch.leaves_mask() & bit == 0 {
-        At::Node
+        At::Node(loaded)
     } else {
         At::Leaf(branch.leaf_key(nibble))
     }
@@ -522,8 +533,8 @@ fn at(branch: BranchView<'_>, nibble: u8) -> At {
 /// The far side of a split extension when no change touches it.
 fn floating(at: At) -> Slot {
     match at {
-        At::Rest { key, branch } => Slot::old(key, branch),
-        At::Empty | At::Leaf(_) | At::Node => Slot::Kept,
+        At::Rest { key, branch, .. } => Slot::old(key, branch),
+        At::Empty | At::Leaf(_) | At::Node(_) => Slot::Kept,
     }
 }
 
@@ -532,7 +543,10 @@ fn inserts<V: Copy>(changes: &[Change<V>]) -> impl Iterator<Item = (B256, V)> + 
 }
 
 /// Splits sorted keys by the nibble at `depth`, above which all are the same.
-fn groups<V>(depth: usize, mut items: &[(B256, V)]) -> impl Iterator<Item = (u8, &[(B256, V)])> {
+pub(crate) fn groups<X>(
+    depth: usize,
+    mut items: &[(B256, X)],
+) -> impl Iterator<Item = (u8, &[(B256, X)])> {
     std::iter::from_fn(move || {
         let nibble = nibble(&items.first()?.0, depth);
         let len = items.partition_point(|item| self::nibble(&item.0, depth) <= nibble);
@@ -542,15 +556,15 @@ fn groups<V>(depth: usize, mut items: &[(B256, V)]) -> impl Iterator<Item = (u8,
     })
 }
 
-/// The changes whose keys begin with `prefix`.
-fn within<'a, V>(prefix: &Nibbles, changes: &'a [Change<V>]) -> &'a [Change<V>] {
+/// Where in sorted items the keys begin with `prefix`.
+pub(crate) fn within<X>(prefix: &Nibbles, items: &[(B256, X)]) -> Range<usize> {
     let side = |key: &B256| Nibbles::unpack(key).slice(..prefix.len()).cmp(prefix);
-    let start = changes.partition_point(|(key, _)| side(key).is_lt());
-    let len = changes[start..].partition_point(|(key, _)| side(key).is_eq());
-    &changes[start..start + len]
+    let start = items.partition_point(|(key, _)| side(key).is_lt());
+    let len = items[start..].partition_point(|(key, _)| side(key).is_eq());
+    start..start + len
 }
 
-fn child(path: &Nibbles, nibble: u8) -> Nibbles {
+pub(crate) fn child(path: &Nibbles, nibble: u8) -> Nibbles {
     let mut path = *path;
     path.push_unchecked(nibble);
     path

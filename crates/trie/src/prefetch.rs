@@ -1,16 +1,13 @@
 //! Reading ahead.
 
 use crate::{
-    TrieError, TrieReader,
-    proof::walk,
-    tree::{AccountTree, StorageTree},
+    TrieError, TrieReader, WantedAccount,
+    load::{Walk, load},
 };
 use alloy_primitives::{
     B256,
     map::{B256Map, B256Set},
 };
-use alloy_trie::EMPTY_ROOT_HASH;
-use rayon::prelude::*;
 
 /// Reads everything that [`state_root`](crate::state_root) will want to read for changes to these
 /// accounts and slots (hashed slots by hashed address), in parallel.
@@ -26,18 +23,32 @@ pub fn prefetch<R: TrieReader>(
     root: B256,
     touched: &B256Map<B256Set>,
 ) -> Result<(), TrieError> {
-    let touched: Vec<_> = touched.iter().collect();
-    touched.into_par_iter().with_min_len(8).try_for_each(|(address, slots)| {
-        walk(&AccountTree(reader), root, *address, |_| Ok(()))?;
-        let account = reader.account(*address)?;
-        let storage_root = account.map_or(EMPTY_ROOT_HASH, |account| account.storage_root);
-        let tree = StorageTree { reader, account: *address };
-        let slots: Vec<_> = slots.iter().collect();
-        slots.into_par_iter().with_min_len(32).try_for_each(|slot| {
-            walk(&tree, storage_root, *slot, |_| Ok(()))?;
-            Ok(())
+    let mut accounts: Vec<_> = touched.iter().map(|(address, slots)| (*address, slots)).collect();
+    accounts.sort_unstable_by_key(|(address, _)| *address);
+    let loaded = load(reader, &[Walk { account: None, root, keys: &accounts }])?;
+
+    let wanted: Vec<_> = loaded
+        .leaves
+        .into_iter()
+        .map(|(_, key, reference)| WantedAccount { address: accounts[key].0, reference })
+        .collect();
+    let mut slots = touched.clone();
+    let storages: Vec<_> = wanted
+        .iter()
+        .zip(reader.accounts(&wanted)?)
+        .filter_map(|(wanted, account)| {
+            let mut slots: Vec<_> =
+                slots.remove(&wanted.address)?.into_iter().map(|slot| (slot, ())).collect();
+            slots.sort_unstable();
+            Some((wanted.address, account?.storage_root, slots))
         })
-    })
+        .collect();
+    let walks: Vec<_> = storages
+        .iter()
+        .map(|(address, root, keys)| Walk { account: Some(*address), root: *root, keys })
+        .collect();
+    load(reader, &walks)?;
+    Ok(())
 }
 
 #[cfg(test)]
@@ -70,11 +81,13 @@ mod tests {
             changes.accounts.keys().map(|address| (*address, B256Set::default())).collect();
         touched.entry(key(3)).or_default().extend(slots(0).into_keys());
 
-        let cache = Arc::new(TrieCache::new(1 << 24, root));
-        prefetch(&Cached::new(cache.clone(), root, &state), root, &touched).expect("sound state");
-        // Nothing stands behind the cache now.
-        let empty = MemoryState::default();
-        let blind = state_root(&Cached::new(cache, root, &empty), root, &changes);
+        let cache = Arc::new(TrieCache::new(1 << 24));
+        prefetch(&Cached::new(cache.clone(), &state), root, &touched).expect("sound state");
+        // Nothing but the root node stands behind the cache now.
+        let mut bare = MemoryState::default();
+        bare.account_nodes = state.account_nodes.clone();
+        bare.account_nodes.retain(|path, _| path.is_empty());
+        let blind = state_root(&Cached::new(cache, &bare), root, &changes);
         assert_eq!(
             blind.expect("all in the cache"),
             state_root(&state, root, &changes).expect("sound state")

@@ -1,7 +1,9 @@
 //! The state root after a set of changes.
 
 use crate::{
-    HashedPostState, HashedStorage, StorageTrieUpdates, TrieError, TrieReader, TrieUpdates,
+    HashedAccount, HashedPostState, HashedStorage, StorageTrieUpdates, TrieError, TrieId,
+    TrieReader, TrieUpdates, WantedAccount,
+    load::{Loaded, Walk, load},
     plan::{Change, Plan},
     proof::check_root,
     tree::{AccountTree, StorageTree},
@@ -9,6 +11,9 @@ use crate::{
 use alloy_primitives::{B256, U256, map::B256Map};
 use alloy_trie::{EMPTY_ROOT_HASH, TrieAccount};
 use rayon::prelude::*;
+
+/// Accounts one thread reads at a time.
+const CHUNK: usize = 128;
 
 /// A new state root and everything that changed on the way to it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -40,24 +45,53 @@ pub fn state_root<R: TrieReader>(
 ) -> Result<TrieOutput, TrieError> {
     // One hop onto the pool, instead of one for each parallel step.
     rayon::scope(|_| {
-        check_root(&AccountTree(reader), parent_root)?;
+        let tree = AccountTree(reader);
+        check_root(&tree, parent_root)?;
 
-        let mut storages = TrieUpdates::default().storages;
-        let mut touched = touched_accounts(reader, changes)?;
-        storage_roots(reader, &mut touched, &mut storages)?;
+        let addresses = addresses(changes);
+        let walk = Walk { account: None, root: parent_root, keys: &addresses };
+        let loaded = load(reader, &[walk])?;
+        let mut touched = touched_accounts(reader, &addresses, &loaded)?;
+        let storages = storage_roots(reader, &mut touched)?;
 
-        let changed: Vec<Change<TrieAccount>> =
-            touched.iter().filter(|t| t.old != t.new).map(|t| (t.address, t.new)).collect();
+        // Also what ends as it was: the walk has to go the way that was loaded.
+        let accounts: Vec<Change<TrieAccount>> =
+            touched.iter().map(|touched| (touched.address, touched.new)).collect();
         let mut plan = Plan::new();
-        plan.trie(0, &AccountTree(reader), parent_root, &changed)?;
-        let hashed = plan.hash(1).pop().unwrap_or_default();
+        plan.trie(0, &tree, &loaded, loaded.root(0), &accounts)?;
+        let (mut hashed, leaves) = plan.hash(1, &|made| reader.made_nodes(made));
+        let values = plan.leaves.iter().map(|leaf| leaf.value);
+        reader.made_accounts(&leaves.into_iter().zip(values).collect::<Vec<_>>());
+        let hashed = hashed.pop().unwrap_or_default();
 
         Ok(TrieOutput {
             state_root: hashed.root.unwrap_or(parent_root),
-            accounts: changed.into_iter().collect(),
+            accounts: touched
+                .iter()
+                .filter(|touched| touched.old != touched.new)
+                .map(|touched| (touched.address, touched.new))
+                .collect(),
             updates: TrieUpdates { account_nodes: hashed.nodes, storages },
         })
     })
+}
+
+/// What the changes say of an account: its new record, if that is among them, and its storage's
+/// changes, if there are any.
+type Changes<'a> = (Option<&'a Option<HashedAccount>>, Option<&'a HashedStorage>);
+
+/// The accounts that the changes speak of, sorted.
+fn addresses(changes: &HashedPostState) -> Vec<(B256, Changes<'_>)> {
+    let storage_only =
+        changes.storages.iter().filter(|(address, _)| !changes.accounts.contains_key(*address));
+    let mut addresses: Vec<_> = changes
+        .accounts
+        .iter()
+        .map(|(address, info)| (*address, (Some(info), changes.storages.get(address))))
+        .chain(storage_only.map(|(address, storage)| (*address, (None, Some(storage)))))
+        .collect();
+    addresses.par_sort_unstable_by_key(|(address, _)| *address);
+    addresses
 }
 
 /// An account that the changes speak of.
@@ -71,77 +105,105 @@ struct Touched<'a> {
     slots: Option<&'a B256Map<U256>>,
 }
 
-/// Reads the accounts that change, or whose storage changes; sorted by address.
-fn touched_accounts<'a, R: TrieReader>(
-    reader: &R,
-    changes: &'a HashedPostState,
-) -> Result<Vec<Touched<'a>>, TrieError> {
-    let storage_only =
-        changes.storages.iter().filter(|(address, _)| !changes.accounts.contains_key(*address));
-    let mut touched: Vec<_> = changes
-        .accounts
-        .iter()
-        .map(|(address, info)| (*address, Some(info), changes.storages.get(address)))
-        .chain(storage_only.map(|(address, storage)| (*address, None, Some(storage))))
-        .collect();
-    touched.par_sort_unstable_by_key(|(address, ..)| *address);
-    touched
-        .into_par_iter()
-        .with_min_len(32)
-        .map(|(address, info, storage)| {
-            let old = reader.account(address)?;
-            let old_root = old.map_or(EMPTY_ROOT_HASH, |account| account.storage_root);
-            let info = info.copied().unwrap_or_else(|| old.as_ref().map(Into::into));
-            let wiped = info.is_none() || storage.is_some_and(|storage| storage.wiped);
-            let wiped = wiped && old_root != EMPTY_ROOT_HASH;
-            let root = if wiped { EMPTY_ROOT_HASH } else { old_root };
-            let new = info.map(|info| info.with_storage_root(root));
-            let slots = match storage {
-                Some(HashedStorage { slots, .. }) if new.is_some() && !slots.is_empty() => {
-                    Some(slots)
-                }
-                _ => None,
-            };
-            Ok(Touched { address, old, new, wiped, slots })
-        })
-        .collect()
+impl<'a> Touched<'a> {
+    fn new(address: B256, old: Option<TrieAccount>, (info, storage): Changes<'a>) -> Self {
+        let old_root = old.map_or(EMPTY_ROOT_HASH, |account| account.storage_root);
+        let info = info.copied().unwrap_or_else(|| old.as_ref().map(Into::into));
+        let wiped = info.is_none() || storage.is_some_and(|storage| storage.wiped);
+        let wiped = wiped && old_root != EMPTY_ROOT_HASH;
+        let root = if wiped { EMPTY_ROOT_HASH } else { old_root };
+        let new = info.map(|info| info.with_storage_root(root));
+        let slots = storage.map(|storage| &storage.slots);
+        let slots = slots.filter(|slots| new.is_some() && !slots.is_empty());
+        Self { address, old, new, wiped, slots }
+    }
+
+    /// The slots that change, sorted, over the storage root that `new` has.
+    fn storage(&self) -> Option<(B256, Vec<Change<U256>>)> {
+        let (slots, account) = (self.slots?, self.new?);
+        let value = |value: &U256| (!value.is_zero()).then_some(*value);
+        let mut slots: Vec<_> = slots.iter().map(|(slot, new)| (*slot, value(new))).collect();
+        slots.sort_unstable_by_key(|(slot, _)| *slot);
+        Some((account.storage_root, slots))
+    }
 }
 
-/// Computes the storage roots of `touched`, and what changes in their tries.
+/// Reads the accounts that are there.
+fn touched_accounts<'a, R: TrieReader>(
+    reader: &R,
+    addresses: &[(B256, Changes<'a>)],
+    loaded: &Loaded,
+) -> Result<Vec<Touched<'a>>, TrieError> {
+    let mut old = vec![None; addresses.len()];
+    let there: Vec<_> = loaded
+        .leaves
+        .par_chunks(CHUNK)
+        .map(|leaves| {
+            let wanted: Vec<_> = leaves
+                .iter()
+                .map(|(_, key, reference)| WantedAccount {
+                    address: addresses[*key].0,
+                    reference: reference.clone(),
+                })
+                .collect();
+            reader.accounts(&wanted)
+        })
+        .collect::<Result<_, _>>()?;
+    for ((_, key, _), account) in loaded.leaves.iter().zip(there.into_iter().flatten()) {
+        let missing = TrieError::MissingLeaf { trie: TrieId::Accounts, key: addresses[*key].0 };
+        old[*key] = Some(account.ok_or(missing)?);
+    }
+    let touched = addresses.iter().zip(old);
+    Ok(touched.map(|((address, changes), old)| Touched::new(*address, old, *changes)).collect())
+}
+
+/// Computes the storage roots of `touched`; returns what changes in their tries.
 fn storage_roots<R: TrieReader>(
     reader: &R,
     touched: &mut [Touched<'_>],
-    updates: &mut B256Map<StorageTrieUpdates>,
-) -> Result<(), TrieError> {
-    let plan_one = |mut plan: Plan<U256>, (index, touched): (usize, &Touched<'_>)| {
-        if let (Some(slots), Some(account)) = (touched.slots, touched.new) {
-            let mut slots: Vec<Change<U256>> = slots
-                .iter()
-                .map(|(slot, value)| (*slot, (!value.is_zero()).then_some(*value)))
-                .collect();
-            slots.sort_unstable_by_key(|(slot, _)| *slot);
-            let tree = StorageTree { reader, account: touched.address };
-            plan.trie(index as u32, &tree, account.storage_root, &slots)?;
-        }
-        Ok::<_, TrieError>(plan)
-    };
-    let plan =
-        touched.par_iter().enumerate().with_min_len(8).try_fold(Plan::new, plan_one).try_reduce(
-            Plan::new,
-            |mut plan, other| {
-                plan.append(other);
-                Ok(plan)
-            },
-        )?;
-    let hashed = plan.hash(touched.len());
-    for (touched, hashed) in touched.iter_mut().zip(hashed) {
+) -> Result<B256Map<StorageTrieUpdates>, TrieError> {
+    let slots: Vec<_> = touched
+        .par_iter()
+        .enumerate()
+        .with_min_len(CHUNK)
+        .filter_map(|(index, touched)| {
+            let (root, slots) = touched.storage()?;
+            Some((index, touched.address, root, slots))
+        })
+        .collect();
+    let walks: Vec<_> = slots
+        .iter()
+        .map(|(_, address, root, keys)| Walk { account: Some(*address), root: *root, keys })
+        .collect();
+    let loaded = load(reader, &walks)?;
+
+    let plan = slots
+        .par_iter()
+        .enumerate()
+        .with_min_len(8)
+        .try_fold(Plan::new, |mut plan, (walk, (_, account, _, slots))| {
+            let tree = StorageTree { reader, account: *account };
+            plan.trie(walk as u32, &tree, &loaded, loaded.root(walk), slots)?;
+            Ok::<_, TrieError>(plan)
+        })
+        .try_reduce(Plan::new, |mut plan, other| {
+            plan.append(other);
+            Ok(plan)
+        })?;
+    let (hashed, _) = plan.hash(slots.len(), &|made| reader.made_nodes(made));
+
+    let mut updates = B256Map::default();
+    for ((index, address, ..), hashed) in slots.iter().zip(hashed) {
+        let touched = &mut touched[*index];
         if let (Some(account), Some(root)) = (&mut touched.new, hashed.root) {
             account.storage_root = root;
         }
-        if touched.wiped || !hashed.nodes.is_empty() {
-            let update = StorageTrieUpdates { wiped: touched.wiped, nodes: hashed.nodes };
-            updates.insert(touched.address, update);
+        if !hashed.nodes.is_empty() {
+            updates.insert(*address, StorageTrieUpdates { wiped: false, nodes: hashed.nodes });
         }
     }
-    Ok(())
+    for touched in touched.iter().filter(|touched| touched.wiped) {
+        updates.entry(touched.address).or_default().wiped = true;
+    }
+    Ok(updates)
 }

@@ -1,6 +1,6 @@
 //! State out of a witness.
 
-use crate::{Child, Node, TrieReadError, TrieReader};
+use crate::{Child, Node, TrieReadError, TrieReader, WantedNode};
 use alloy_primitives::{B256, Bytes, U256, keccak256, map::B256Map};
 use alloy_rlp::Decodable;
 use alloy_trie::{
@@ -95,12 +95,26 @@ impl WitnessState {
 
     /// The stored form of the node at `path`.
     fn stored(&self, root: B256, path: &Nibbles) -> Result<Option<Node>, TrieReadError> {
-        let malformed = || TrieReadError::Unwitnessed(root);
-        Ok(match self.walk(root, path)? {
-            Some((TrieNode::Branch(branch), _)) => {
-                if branch.stack.len() < 2 || !branch.stack.iter().all(is_reference) {
-                    return Err(malformed());
-                }
+        let Some((node, depth)) = self.walk(root, path)? else { return Ok(None) };
+        if depth == path.len() { self.store(node, path) } else { Ok(None) }
+    }
+
+    /// The stored form of a node that stands at `path`; a leaf is stored only as a root.
+    fn store(&self, node: TrieNode, path: &Nibbles) -> Result<Option<Node>, TrieReadError> {
+        let sound = match &node {
+            TrieNode::Branch(branch) => {
+                branch.stack.len() >= 2 && branch.stack.iter().all(is_reference)
+            }
+            TrieNode::Extension(extension) => {
+                (1..64).contains(&extension.key.len()) && is_reference(&extension.child)
+            }
+            TrieNode::Leaf(_) | TrieNode::EmptyRoot => true,
+        };
+        if !sound {
+            return Err(TrieReadError::Unwitnessed(keccak256(alloy_rlp::encode(node))));
+        }
+        Ok(match node {
+            TrieNode::Branch(branch) => {
                 let mut children = Vec::with_capacity(16);
                 for (nibble, reference) in branch.as_ref().children() {
                     if let Some(reference) = reference {
@@ -111,16 +125,13 @@ impl WitnessState {
                 }
                 Some(Node::branch(children.iter().map(|(nibble, child)| (*nibble, child))))
             }
-            Some((TrieNode::Extension(extension), _)) => {
-                if !(1..64).contains(&extension.key.len()) || !is_reference(&extension.child) {
-                    return Err(malformed());
-                }
+            TrieNode::Extension(extension) => {
                 Some(Node::extension(&extension.key, &extension.child))
             }
-            Some((TrieNode::Leaf(leaf), 0)) if path.is_empty() && leaf.key.len() == 64 => {
+            TrieNode::Leaf(leaf) if path.is_empty() && leaf.key.len() == 64 => {
                 Some(Node::leaf(&key(&leaf.key)))
             }
-            _ => None,
+            TrieNode::Leaf(_) | TrieNode::EmptyRoot => None,
         })
     }
 
@@ -170,5 +181,12 @@ impl TrieReader for WitnessState {
 
     fn storage_node(&self, account: B256, path: &Nibbles) -> Result<Option<Node>, TrieReadError> {
         self.stored(self.storage_root(account)?, path)
+    }
+
+    fn nodes(&self, wanted: &[WantedNode]) -> Result<Vec<Option<Node>>, TrieReadError> {
+        wanted
+            .iter()
+            .map(|wanted| self.store(self.node(&wanted.reference)?, &wanted.path))
+            .collect()
     }
 }

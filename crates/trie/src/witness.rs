@@ -42,6 +42,7 @@ pub fn witness<R: TrieReader>(
         read.accounts.insert(*address);
         read.slots.extend(slots.iter().map(|slot| (*address, *slot)));
     }
+    read.accounts.extend(changes.accounts.keys().chain(changes.storages.keys()));
     for (address, storage) in &changes.storages {
         read.slots.extend(storage.slots.keys().map(|slot| (*address, *slot)));
     }

@@ -185,12 +185,11 @@ impl Chain {
 
     fn extend(&mut self, changes: HashedPostState) {
         let plain = state_root(&self.view(), self.root, &changes).expect("sound state");
-        let cached = Cached::new(self.cache.clone(), self.root, self.view());
+        let cached = Cached::new(self.cache.clone(), self.view());
         let output = state_root(&cached, self.root, &changes).expect("sound state");
         assert_eq!(plain, output);
         let root = output.state_root;
         let layer = StateLayer::new(changes, output);
-        assert!(self.cache.advance(self.root, root, &layer));
         self.layers.insert(0, Arc::new(layer));
         self.root = root;
     }
@@ -225,7 +224,7 @@ fn run(history: &[(Vec<Op>, bool)], cache_bytes: u64) {
     let mut chain = Chain {
         disk: MemoryState::default(),
         layers: Vec::new(),
-        cache: Arc::new(TrieCache::new(cache_bytes, EMPTY_ROOT_HASH)),
+        cache: Arc::new(TrieCache::new(cache_bytes)),
         root: EMPTY_ROOT_HASH,
     };
     for (ops, persist) in history {
@@ -275,7 +274,7 @@ fn big_blocks_take_the_parallel_way() {
     let mut chain = Chain {
         disk: MemoryState::default(),
         layers: Vec::new(),
-        cache: Arc::new(TrieCache::new(1 << 20, EMPTY_ROOT_HASH)),
+        cache: Arc::new(TrieCache::new(1 << 20)),
         root: EMPTY_ROOT_HASH,
     };
     for (ops, persist) in &history {

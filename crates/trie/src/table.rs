@@ -1,0 +1,385 @@
+//! A fixed table of things found by their hash.
+
+use alloy_primitives::B256;
+use std::{
+    cell::UnsafeCell,
+    mem::MaybeUninit,
+    sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+};
+
+/// Slots from a hash's own that are searched for it.
+const WINDOW: usize = 8;
+/// Look-ups ahead of which the processor fetches a slot, and then what it holds.
+const FETCH_SLOT: usize = 16;
+const FETCH_VALUE: usize = 8;
+
+/// What a [`Table`] can hold.
+pub(crate) trait Cacheable: Clone {
+    /// Bytes held outside the slot.
+    fn bytes(&self) -> usize;
+    /// Has the processor fetch the beginning of what lies outside the slot.
+    fn fetch(&self);
+}
+
+/// Things by the keccak256 hash that names them, bounded in bytes.
+///
+/// A hash names one thing for ever, so nothing in here goes stale; what has not been asked for
+/// lately gives way. Several threads read and write at once. Nobody waits: a slot that someone else
+/// is at counts as empty for a reader and as taken for a writer.
+pub(crate) struct Table<V> {
+    slots: Box<[Slot<V>]>,
+    /// Bytes the slots' values may hold outside the slots.
+    bound: usize,
+    held: AtomicU64,
+    /// Where the search for something to give up goes on.
+    hand: AtomicUsize,
+}
+
+/// One line of the processor's cache, if the value is a reference.
+#[repr(align(64))]
+struct Slot<V> {
+    busy: AtomicBool,
+    /// Asked for since the hand went by.
+    used: AtomicBool,
+    entry: UnsafeCell<Entry<V>>,
+}
+
+/// All zeros is an empty entry.
+struct Entry<V> {
+    full: bool,
+    hash: B256,
+    value: MaybeUninit<V>,
+}
+
+// SAFETY: an entry is only touched by the thread that has set its slot's `busy`.
+unsafe impl<V: Send> Sync for Table<V> {}
+
+impl<V: Cacheable> Table<V> {
+    /// A table of at most `bytes` bytes, its slots included. Memory is taken as slots come into
+    /// use. `typical` is what a value holds outside its slot.
+    pub(crate) fn new(bytes: usize, typical: usize) -> Self {
+        // At typical values, six in ten slots are full.
+        let slot = size_of::<Slot<V>>();
+        let slots = bytes / (slot + typical * 6 / 10);
+        let slots = if slots < WINDOW { 0 } else { slots };
+        // SAFETY: zeros are a slot: neither busy nor used, and its entry empty, the value of which
+        // may be anything.
+        let zeroed = unsafe { Box::<[Slot<V>]>::new_zeroed_slice(slots).assume_init() };
+        Self {
+            slots: zeroed,
+            bound: bytes - slots * slot,
+            held: AtomicU64::new(0),
+            hand: AtomicUsize::new(0),
+        }
+    }
+
+    /// Bytes in use, the slots included.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.held.load(Ordering::Relaxed) + (self.slots.len() * size_of::<Slot<V>>()) as u64
+    }
+
+    /// Looks up many hashes; those that are `None` are not looked up.
+    pub(crate) fn get_many<'a>(
+        &self,
+        hashes: impl Iterator<Item = Option<&'a B256>> + Clone,
+    ) -> Vec<Option<V>> {
+        if self.slots.is_empty() {
+            return hashes.map(|_| None).collect();
+        }
+        let mut slots = hashes.clone();
+        let mut values = hashes.clone();
+        let fetch_slot = |hash: Option<Option<&B256>>| {
+            if let Some(hash) = hash.flatten() {
+                fetch(&raw const self.slots[self.home(hash)]);
+            }
+        };
+        let fetch_value = |hash: Option<Option<&B256>>| {
+            if let Some(hash) = hash.flatten() {
+                self.find(hash, |_, value| value.fetch());
+            }
+        };
+        for _ in 0..FETCH_SLOT {
+            fetch_slot(slots.next());
+        }
+        for _ in 0..FETCH_VALUE {
+            fetch_value(values.next());
+        }
+        hashes
+            .map(|hash| {
+                fetch_slot(slots.next());
+                fetch_value(values.next());
+                self.find(hash?, |slot, value| {
+                    slot.used.store(true, Ordering::Relaxed);
+                    value.clone()
+                })
+            })
+            .collect()
+    }
+
+    /// Keeps what there is room for near its hash and within the bound.
+    pub(crate) fn insert_many<'a>(&self, values: impl Iterator<Item = (&'a B256, &'a V)> + Clone)
+    where
+        V: 'a,
+    {
+        if self.slots.is_empty() {
+            return;
+        }
+        let mut slots = values.clone();
+        let fetch_slot = |value: Option<(&B256, &V)>| {
+            if let Some((hash, _)) = value {
+                fetch(&raw const self.slots[self.home(hash)]);
+            }
+        };
+        for _ in 0..FETCH_SLOT {
+            fetch_slot(slots.next());
+        }
+        for (hash, value) in values {
+            fetch_slot(slots.next());
+            self.insert(hash, value);
+        }
+        self.shrink();
+    }
+
+    fn insert(&self, hash: &B256, value: &V) {
+        if value.bytes() > self.bound {
+            return;
+        }
+        let home = self.home(hash);
+        let mut place = None;
+        for index in self.window(home) {
+            let slot = &self.slots[index];
+            match slot.with(|entry| (entry.full, entry.get(hash).is_some())) {
+                Some((true, true)) => return,
+                Some((false, _)) => {
+                    place = Some(index);
+                    break;
+                }
+                // What is not asked for gives way; the rest gets another round.
+                Some((true, false)) if !slot.used.swap(false, Ordering::Relaxed) => {
+                    place.get_or_insert(index);
+                }
+                _ => {}
+            }
+        }
+        let Some(place) = place else { return };
+        self.held.fetch_add(value.bytes() as u64, Ordering::Relaxed);
+        let mut value = Some(value.clone());
+        let old = self.slots[place].with(|entry| {
+            let old = entry.take();
+            entry.fill(*hash, value.take());
+            old
+        });
+        self.release(value);
+        self.release(old.flatten());
+    }
+
+    /// Forgets everything.
+    pub(crate) fn clear(&self) {
+        for slot in &self.slots {
+            let old = slot.with(Entry::take);
+            self.release(old.flatten());
+        }
+    }
+
+    /// Gives things up until the rest is within the bound.
+    fn shrink(&self) {
+        // One round clears every mark, so that the next finds something.
+        for _ in 0..2 * self.slots.len() {
+            if self.held.load(Ordering::Relaxed) <= self.bound as u64 {
+                return;
+            }
+            let index = self.hand.fetch_add(1, Ordering::Relaxed) % self.slots.len();
+            let slot = &self.slots[index];
+            if !slot.used.swap(false, Ordering::Relaxed) {
+                self.release(slot.with(Entry::take).flatten());
+            }
+        }
+    }
+
+    fn release(&self, old: Option<V>) {
+        if let Some(old) = old {
+            self.held.fetch_sub(old.bytes() as u64, Ordering::Relaxed);
+        }
+    }
+
+    fn find<T>(&self, hash: &B256, found: impl FnOnce(&Slot<V>, &V) -> T) -> Option<T> {
+        let mut found = Some(found);
+        self.window(self.home(hash)).find_map(|index| {
+            let slot = &self.slots[index];
+            slot.with(|entry| {
+                let value = entry.get(hash)?;
+                Some(found.take()?(slot, value))
+            })
+            .flatten()
+        })
+    }
+
+    fn window(&self, home: usize) -> impl Iterator<Item = usize> + use<V> {
+        let len = self.slots.len();
+        (home..home + WINDOW).map(move |index| if index < len { index } else { index - len })
+    }
+
+    /// The first slot a hash may be in: hashes are evenly spread already.
+    fn home(&self, hash: &B256) -> usize {
+        let [word, ..] = hash.0.as_chunks::<8>().0 else { return 0 };
+        ((u128::from(u64::from_be_bytes(*word)) * self.slots.len() as u128) >> 64) as usize
+    }
+}
+
+impl<V> Slot<V> {
+    /// Does something with the entry, unless someone else is doing so.
+    fn with<T>(&self, work: impl FnOnce(&mut Entry<V>) -> T) -> Option<T> {
+        if self.busy.swap(true, Ordering::Acquire) {
+            return None;
+        }
+        // SAFETY: whoever finds the slot not busy has the entry to itself until it is not again.
+        let done = work(unsafe { &mut *self.entry.get() });
+        self.busy.store(false, Ordering::Release);
+        Some(done)
+    }
+}
+
+impl<V> Entry<V> {
+    fn get(&self, hash: &B256) -> Option<&V> {
+        // SAFETY: a full entry has a value.
+        (self.full && self.hash == *hash).then(|| unsafe { self.value.assume_init_ref() })
+    }
+
+    fn take(&mut self) -> Option<V> {
+        // SAFETY: a full entry has a value, and is not full from now on.
+        std::mem::take(&mut self.full).then(|| unsafe { self.value.assume_init_read() })
+    }
+
+    /// Fills an empty entry.
+    fn fill(&mut self, hash: B256, value: Option<V>) {
+        if let Some(value) = value {
+            self.hash = hash;
+            self.value.write(value);
+            self.full = true;
+        }
+    }
+}
+
+impl<V> Drop for Entry<V> {
+    fn drop(&mut self) {
+        self.take();
+    }
+}
+
+/// Has the processor fetch what is at an address while something else is done.
+#[inline]
+pub(crate) fn fetch<T: ?Sized>(at: *const T) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: a hint: it has no effect on memory, and any address will do.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = at;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloy_primitives::keccak256;
+    use std::sync::Arc;
+
+    impl Cacheable for Arc<Vec<u64>> {
+        fn bytes(&self) -> usize {
+            self.len() * 8
+        }
+
+        fn fetch(&self) {
+            fetch(self.as_ptr());
+        }
+    }
+
+    fn hash(n: u64) -> B256 {
+        keccak256(n.to_be_bytes())
+    }
+
+    fn value(n: u64) -> Arc<Vec<u64>> {
+        Arc::new(vec![n; 10])
+    }
+
+    fn insert(table: &Table<Arc<Vec<u64>>>, n: u64, value: Arc<Vec<u64>>) {
+        table.insert_many([(&hash(n), &value)].into_iter());
+    }
+
+    fn get(table: &Table<Arc<Vec<u64>>>, n: u64) -> Option<Arc<Vec<u64>>> {
+        table.get_many([Some(&hash(n))].into_iter()).pop().flatten()
+    }
+
+    #[test]
+    fn a_slot_is_one_line() {
+        assert_eq!(size_of::<Slot<crate::Node>>(), 64);
+    }
+
+    #[test]
+    fn what_fits_is_found_and_nothing_else() {
+        let table = Table::new(1 << 20, 80);
+        for n in 0..1000 {
+            insert(&table, n, value(n));
+            insert(&table, n, value(n));
+        }
+        let hashes: Vec<_> = (0..2000).map(hash).collect();
+        let found = table.get_many(hashes.iter().map(|hash| (hash[0] > 9).then_some(hash)));
+        for (n, (hash, found)) in hashes.iter().zip(found).enumerate() {
+            let expected = (n < 1000 && hash[0] > 9).then(|| value(n as u64));
+            assert_eq!(found, expected, "{n}");
+        }
+        assert_eq!(table.held.load(Ordering::Relaxed), 1000 * 80);
+        table.clear();
+        assert_eq!(table.held.load(Ordering::Relaxed), 0);
+        assert_eq!(get(&table, 3), None);
+    }
+
+    #[test]
+    fn the_bound_holds_and_what_is_asked_for_stays() {
+        let bytes = 64 << 10;
+        let table = Table::new(bytes, 80);
+        for n in 0..20_000 {
+            insert(&table, n, value(n));
+            // Asked for between any two insertions.
+            get(&table, 7);
+            assert!(table.bytes() <= bytes as u64);
+        }
+        assert_eq!(get(&table, 7), Some(value(7)));
+        let kept = (0..20_000).filter(|n| get(&table, *n).is_some()).count();
+        assert!(kept > bytes / (80 + 64) / 3, "{kept} kept");
+        assert!(table.held.load(Ordering::Relaxed) > 0);
+    }
+
+    #[test]
+    fn a_table_without_room_is_empty() {
+        for bytes in [0, 100, 600] {
+            let table = Table::new(bytes, 80);
+            for n in 0..100 {
+                insert(&table, n, Arc::new(vec![n; 100]));
+            }
+            assert!((0..100).all(|n| get(&table, n).is_none()));
+        }
+    }
+
+    #[test]
+    fn threads_never_see_one_value_under_anothers_hash() {
+        let table = Table::new(32 << 10, 80);
+        std::thread::scope(|scope| {
+            for thread in 0..4u64 {
+                let table = &table;
+                scope.spawn(move || {
+                    for round in 0..40_000u64 {
+                        let n = (round * (2 * thread + 1)) % 700;
+                        match get(table, n) {
+                            Some(found) => assert_eq!(found, value(n)),
+                            None => insert(table, n, value(n)),
+                        }
+                    }
+                });
+            }
+        });
+        let left = (0..700).filter_map(|n| get(&table, n)).count() as u64;
+        assert_eq!(table.held.load(Ordering::Relaxed), left * 80);
+    }
+}
