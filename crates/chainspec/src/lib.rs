@@ -8,6 +8,7 @@ pub mod extra_data;
 mod file;
 mod hardforks;
 mod header;
+mod l2_block_ref;
 pub mod predeploys;
 mod preset;
 pub mod rollup;
@@ -19,6 +20,7 @@ pub use config_update::{ConfigUpdate, ConfigUpdateError};
 pub use deposit::{DepositLogError, decode_deposit_log};
 pub use error::{ChainSpecError, FileError};
 pub use hardforks::Hardforks;
+pub use l2_block_ref::L2BlockRef;
 pub use rollup::{
     AltDaConfig, BlockId, ChainOpConfig, GenesisIds, RollupConfig, RollupConfigError,
 };

@@ -6,9 +6,9 @@ use ascribe_l1::BlobSchedule;
 use std::{collections::HashMap, time::Duration};
 
 /// `--sequencer.l1-confs`
-pub const L1_CONFS: u64 = 4;
+pub(crate) const L1_CONFS: u64 = 4;
 /// `--sequencer.sealing-duration`
-pub const SEALING_DURATION: Duration = Duration::from_millis(50);
+pub(crate) const SEALING_DURATION: Duration = Duration::from_millis(50);
 
 /// Settings of the sequencer. Names and defaults are those of op-node's `--sequencer.*` flags.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! Numbers under op-node's names.
 
-use crate::L2BlockRef;
+use ascribe_chainspec::L2BlockRef;
 use ascribe_l1::L1BlockRef;
 use metrics::{counter, gauge, histogram};
 use std::time::Duration;

@@ -1,7 +1,6 @@
 //! Which L1 block the next L2 block refers to (OP Stack specs, derivation: epochs, sequencer drift).
 
-use crate::L2BlockRef;
-use ascribe_chainspec::RollupConfig;
+use ascribe_chainspec::{L2BlockRef, RollupConfig};
 use ascribe_l1::L1BlockRef;
 
 /// What is known of the L1 block after the current origin.

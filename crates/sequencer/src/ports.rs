@@ -2,12 +2,11 @@
 //!
 //! The node gives it an [`L1Client`] and an [`EngineChain`]; tests give it others.
 
-use crate::L2BlockRef;
 use alloy_consensus::Transaction;
 use alloy_eips::BlockNumHash;
 use alloy_primitives::{B256, Bytes};
 use alloy_rpc_types_engine::{ForkchoiceState, PayloadId, PayloadStatusEnum};
-use ascribe_chainspec::{RollupConfig, SystemConfigError};
+use ascribe_chainspec::{L2BlockRef, RollupConfig, SystemConfigError};
 use ascribe_engine::{ChainView, EngineError, EngineHandle, ForkchoiceError, ProviderError};
 use ascribe_l1::{L1Block, L1Client, L1Error, L1Heads, L1Receipt};
 use futures::{StreamExt, stream::BoxStream};

@@ -1,12 +1,12 @@
 //! Where sequencing starts: the newest block of the chain whose L1 origin is still part of the L1.
 
 use crate::{
-    L2BlockRef, SequencerError,
+    SequencerError,
     ports::{ChainError, L1Source, L2Block, L2Chain},
 };
 use alloy_eips::BlockNumHash;
 use alloy_primitives::B256;
-use ascribe_chainspec::{RollupConfig, SystemConfigError};
+use ascribe_chainspec::{L2BlockRef, RollupConfig, SystemConfigError};
 use ascribe_l1::L1Error;
 
 /// No start was found.

@@ -137,20 +137,30 @@ impl FakeL1 {
 
     /// Adds blocks.
     pub(crate) fn extend(&self, blocks: u64) {
-        self.with(|state| {
-            for _ in 0..blocks {
-                let parent = state.canonical.last().expect("a genesis");
-                let header = Header {
-                    parent_hash: parent.hash,
-                    number: parent.header.number + 1,
-                    timestamp: parent.header.timestamp + L1_BLOCK_TIME,
-                    ..Header::default()
-                };
-                let block = l1_block(header, state.branch);
-                state.push(block);
-            }
-        });
+        for _ in 0..blocks {
+            self.add(L1_BLOCK_TIME);
+        }
         self.announce(false);
+    }
+
+    /// Adds a block that is so many seconds later than the last.
+    pub(crate) fn extend_after(&self, seconds: u64) {
+        self.add(seconds);
+        self.announce(false);
+    }
+
+    fn add(&self, seconds: u64) {
+        self.with(|state| {
+            let parent = state.canonical.last().expect("a genesis");
+            let header = Header {
+                parent_hash: parent.hash,
+                number: parent.header.number + 1,
+                timestamp: parent.header.timestamp + seconds,
+                ..Header::default()
+            };
+            let block = l1_block(header, state.branch);
+            state.push(block);
+        });
     }
 
     /// Replaces the blocks above a number by that many others.
@@ -241,6 +251,8 @@ struct L2State {
     jobs: HashMap<PayloadId, (B256, OpPayloadAttributes)>,
     /// Errors of the next calls.
     errors: Vec<ChainError>,
+    /// Errors of the next calls that set a head only.
+    insert_errors: Vec<ChainError>,
     /// Blocks that became the head, with the attributes they were made of.
     sequenced: Vec<(L2Block, OpPayloadAttributes)>,
     made: HashMap<B256, OpPayloadAttributes>,
@@ -263,6 +275,7 @@ impl FakeChain {
             labels: Labels::default(),
             jobs: HashMap::new(),
             errors: Vec::new(),
+            insert_errors: Vec::new(),
             sequenced: Vec::new(),
             made: HashMap::new(),
         };
@@ -338,6 +351,11 @@ impl FakeChain {
         self.with(|state| state.errors = errors);
     }
 
+    /// The next calls that set a head only fail with these errors, the last first.
+    pub(crate) fn fail_inserts(&self, errors: Vec<ChainError>) {
+        self.with(|state| state.insert_errors = errors);
+    }
+
     /// Blocks that were made and became the head, with their attributes.
     pub(crate) fn sequenced(&self) -> Vec<(L2Block, OpPayloadAttributes)> {
         self.with(|state| state.sequenced.clone())
@@ -373,6 +391,11 @@ impl L2Chain for FakeChain {
     ) -> Result<Option<PayloadId>, ChainError> {
         let id = self.with(|state| {
             if let Some(error) = state.errors.pop() {
+                return Err(error);
+            }
+            if attributes.is_none()
+                && let Some(error) = state.insert_errors.pop()
+            {
                 return Err(error);
             }
             let label = |state: &L2State, hash: B256| {

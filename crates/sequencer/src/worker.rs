@@ -4,7 +4,7 @@
 //! or that none is until something happens: a command, a change of the chain, news of the L1.
 
 use crate::{
-    AdminError, AttributesBuilder, L2BlockRef, SequencerError,
+    AdminError, AttributesBuilder, SequencerError,
     clock::Clock,
     handle::Command,
     metrics,
@@ -16,7 +16,7 @@ use crate::{
 use alloy_eips::BlockNumHash;
 use alloy_primitives::B256;
 use alloy_rpc_types_engine::{ForkchoiceState, PayloadId};
-use ascribe_chainspec::RollupConfig;
+use ascribe_chainspec::{L2BlockRef, RollupConfig};
 use futures::{
     FutureExt, StreamExt,
     future::{self, BoxFuture},
@@ -544,7 +544,7 @@ impl<S: L1Source, C: L2Chain> Worker<S, C> {
         match &self.head {
             None => return Err(AdminError::NoPrestate(received)),
             Some((_, head)) if head.hash != received => {
-                return Err(AdminError::HashMismatch { head: *head, received });
+                return Err(AdminError::HashMismatch { head: head.id(), received });
             }
             Some(_) => {}
         }
@@ -583,3 +583,6 @@ async fn poll_search(search: &mut Option<Search>) -> Result<L2Block, StartError>
         None => future::pending().await,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,11 +1,13 @@
 //! What places an L2 block in both chains.
 
+use std::fmt;
+
 use alloy_consensus::Header;
 use alloy_eips::BlockNumHash;
 use alloy_primitives::B256;
-use ascribe_chainspec::{BlockId, L1Attributes, RollupConfig, SystemConfigError};
 use serde::{Deserialize, Serialize};
-use std::fmt;
+
+use crate::{BlockId, L1Attributes, RollupConfig, SystemConfigError};
 
 /// An L2 block with its L1 origin. In JSON as op-node writes it, numbers as numbers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -77,7 +79,6 @@ mod block_id {
     use super::{BlockId, BlockNumHash};
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
     pub(super) fn serialize<S: Serializer>(id: &BlockNumHash, to: S) -> Result<S::Ok, S::Error> {
         BlockId::from(*id).serialize(to)
     }
