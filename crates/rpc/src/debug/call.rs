@@ -96,15 +96,11 @@ pub(super) fn trace_call(
     message
         .check(sender, &env.block_env, false, false)
         .map_err(|error| RpcError::server(format!("tracing failed: {error}")))?;
-    let authorizations = message.authorizations.as_deref().unwrap_or_default();
     let traced = Traced {
         from: message.from,
         to: message.kind.to().copied(),
         gas_limit: message.gas_limit,
-        authorities: authorizations
-            .iter()
-            .filter_map(|authorization| authorization.recover_authority().ok())
-            .collect(),
+        authorizations: message.authorizations.clone().unwrap_or_default(),
         deposit: false,
         place: TxPlace::default(),
         logs_before,

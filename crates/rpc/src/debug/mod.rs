@@ -1,5 +1,6 @@
 //! `debug_`: traces, raw blocks, witnesses, and looks into state.
 
+mod authorizations;
 mod call;
 mod options;
 mod raw;

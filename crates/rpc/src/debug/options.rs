@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, de};
 use serde_json::value::RawValue;
 
-use super::tracer::StructLogConfig;
+use super::tracer::{Budget, StructLogConfig, TraceError, tracer};
 use crate::{
     RpcError,
     eth::overrides::{BlockOverrides, StateOverrides},
@@ -50,6 +50,15 @@ impl<'de> Deserialize<'de> for TraceOptions {
 }
 
 impl TraceOptions {
+    /// Why the tracer that is named cannot be had, if there is none of that name.
+    pub(super) fn unknown_tracer(&self) -> Option<String> {
+        let config = self.tracer_config.as_deref();
+        match tracer(self.tracer.as_deref(), config, &self.logger, Budget::new(0)) {
+            Err(TraceError::UnknownTracer(error)) => Some(error),
+            _ => None,
+        }
+    }
+
     /// The time one transaction may take.
     pub(super) fn timeout(&self) -> Result<Duration, RpcError> {
         let Some(text) = &self.timeout else { return Ok(DEFAULT_TIMEOUT) };

@@ -7,7 +7,7 @@ use std::{
 };
 
 use alloy_consensus::Transaction;
-use alloy_eips::eip2718::Encodable2718;
+use alloy_eips::{eip2718::Encodable2718, eip7702::SignedAuthorization};
 use alloy_evm::{Database, Evm, FromTxWithEncoded};
 use alloy_op_evm::{OpTx, OpTxError};
 use alloy_primitives::Address;
@@ -24,6 +24,7 @@ use revm::{
 use serde_json::value::RawValue;
 
 use super::{
+    authorizations,
     options::TraceOptions,
     tracer::{Budget, FinalState, Hooks, Stop, TraceError, TxEnd, TxPlace, TxStart, tracer},
 };
@@ -48,7 +49,7 @@ pub(super) struct Traced {
     /// Nothing for a creation.
     pub(super) to: Option<Address>,
     pub(super) gas_limit: u64,
-    pub(super) authorities: Vec<Address>,
+    pub(super) authorizations: Vec<SignedAuthorization>,
     pub(super) deposit: bool,
     pub(super) place: TxPlace,
     /// Logs that earlier transactions of the block wrote.
@@ -85,23 +86,27 @@ pub(super) fn trace<DB: Database + DatabaseCommit>(
     )?;
     let mut hooks = Hooks::new(tracer, stop, traced.logs_before);
     let (coinbase, spec) = (env.block_env.beneficiary, env.cfg_env.spec.into_eth_spec());
+    let chain_id = env.cfg_env.chain_id;
     let ran = {
         let mut evm = evm_config.evm_with_inspector(&mut *db, env, &mut hooks);
         prepare(&mut evm);
         let (db, hooks, precompiles) = evm.components_mut();
         let precompiles: BTreeSet<Address> = precompiles.addresses().copied().collect();
+        let untouched = EvmState::default();
+        let mut before = FinalState::new(&untouched, db);
+        let authorized = authorizations::judge(traced, chain_id, &mut before)?;
         let start = TxStart {
             from: traced.from,
             to: traced.to,
             gas_limit: traced.gas_limit,
             coinbase,
-            authorities: traced.authorities.clone(),
+            authorities: authorized.authorities,
+            refund: authorized.refund,
             spec,
             precompiles: &precompiles,
             place: traced.place,
         };
-        let before = EvmState::default();
-        hooks.tx_start(&start, traced.deposit, &mut FinalState::new(&before, db))?;
+        hooks.tx_start(&start, traced.deposit, &mut before)?;
         evm.transact_raw(tx)
     };
     let ran = ran.map_err(|error| {
@@ -177,12 +182,7 @@ impl<'a> Replay<'a> {
             from: *sender,
             to: tx.to(),
             gas_limit: tx.gas_limit(),
-            authorities: tx
-                .authorization_list()
-                .unwrap_or_default()
-                .iter()
-                .filter_map(|authorization| authorization.recover_authority().ok())
-                .collect(),
+            authorizations: tx.authorization_list().unwrap_or_default().to_vec(),
             deposit: tx.is_deposit(),
             place: TxPlace {
                 block_hash: Some(self.block.hash()),

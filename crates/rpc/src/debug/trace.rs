@@ -89,12 +89,15 @@ async fn run<T: Send + 'static>(
     .await
 }
 
-/// The trace of one transaction of a block.
+/// The trace of one transaction of a block, or why there is none.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct TxTrace {
     tx_hash: B256,
-    result: Box<RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result: Option<Box<RawValue>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
 }
 
 pub(super) fn not_traceable() -> RpcError {
@@ -127,6 +130,15 @@ fn block(
         return Err(not_traceable());
     }
     parent(context, block)?;
+    if let Some(error) = tracing.options.unknown_tracer() {
+        // As geth has it: what it takes for JavaScript fails for each transaction alone.
+        let failed = |tx: &OpTxEnvelope| TxTrace {
+            tx_hash: tx.tx_hash(),
+            result: None,
+            error: Some(error.clone()),
+        };
+        return Ok(block.body().transactions.iter().map(failed).collect());
+    }
     let mut replay = Replay::new(context, block)?;
     let mut left = tracing.max_size;
     let traces = block.body().transactions.iter().map(|tx| {
@@ -134,7 +146,7 @@ fn block(
         left = left.checked_sub(result.get().len()).ok_or_else(|| {
             RpcError::server(format!("trace exceeds the limit of {} bytes", tracing.max_size))
         })?;
-        Ok(TxTrace { tx_hash: tx.tx_hash(), result })
+        Ok(TxTrace { tx_hash: tx.tx_hash(), result: Some(result), error: None })
     });
     traces.collect()
 }

@@ -113,10 +113,37 @@ pub(super) fn explain(
     Ok(ran(cost, frame_error(result)))
 }
 
-/// geth's name of an opcode.
+/// geth's name of an opcode. It has names for some that no fork has brought.
 pub(super) fn name(op: u8) -> Cow<'static, str> {
-    OpCode::new(op)
-        .map_or_else(|| format!("opcode {op:#x} not defined").into(), |known| known.as_str().into())
+    let reserved = match op {
+        0x4b => "SLOTNUM",
+        0xd0 => "DATALOAD",
+        0xd1 => "DATALOADN",
+        0xd2 => "DATASIZE",
+        0xd3 => "DATACOPY",
+        0xe0 => "RJUMP",
+        0xe1 => "RJUMPI",
+        0xe2 => "RJUMPV",
+        0xe3 => "CALLF",
+        0xe4 => "RETF",
+        0xe5 => "JUMPF",
+        0xe6 => "DUPN",
+        0xe7 => "SWAPN",
+        0xe8 => "EXCHANGE",
+        0xec => "EOFCREATE",
+        0xee => "RETURNCONTRACT",
+        0xf7 => "RETURNDATALOAD",
+        0xf8 => "EXTCALL",
+        0xf9 => "EXTDELEGATECALL",
+        0xfb => "EXTSTATICCALL",
+        _ => {
+            return OpCode::new(op).map_or_else(
+                || format!("opcode {op:#x} not defined").into(),
+                |known| known.as_str().into(),
+            );
+        }
+    };
+    reserved.into()
 }
 
 /// What geth says of a frame that ended with `result`, as far as `result` alone tells.
@@ -424,7 +451,7 @@ fn forwarded(available: u64, base: u64, requested: U256) -> Option<u64> {
 }
 
 /// The address that an account's code delegates to (EIP-7702).
-pub(super) fn delegation(code: &[u8]) -> Option<Address> {
+pub(in crate::debug) fn delegation(code: &[u8]) -> Option<Address> {
     (code.len() == 23)
         .then(|| code.strip_prefix(&[0xef, 0x01, 0x00]))
         .flatten()

@@ -146,6 +146,8 @@ pub(in crate::debug) struct Hooks {
     /// Whether the transaction's own frame was opened.
     entered: bool,
     steps: u32,
+    /// What was refunded before the first instruction.
+    refund: u64,
     error: Option<TraceError>,
 }
 
@@ -170,6 +172,7 @@ impl Hooks {
             deposit: false,
             entered: false,
             steps: 0,
+            refund: 0,
             error: None,
         }
     }
@@ -183,6 +186,7 @@ impl Hooks {
     ) -> Result<(), TraceError> {
         self.precompiles.clone_from(tx.precompiles);
         self.deposit = deposit;
+        self.refund = tx.refund;
         self.tracer.tx_start(tx, state)
     }
 
@@ -195,6 +199,7 @@ impl Hooks {
         if let Some(error) = self.error.take() {
             return Err(error);
         }
+        self.stop.check()?;
         if self.deposit && !self.entered {
             self.tracer.enter(&Enter {
                 depth: 0,
@@ -361,8 +366,9 @@ impl Hooks {
                 Some(Fault { error, ran: false, .. }) => Some(&**error),
                 _ => None,
             };
-            let total: i64 = self.frames.iter().map(|frame| frame.refund).sum();
-            let end = StepEnd { cost, refund: u64::try_from(total).unwrap_or_default(), error };
+            let change: i64 = self.frames.iter().map(|frame| frame.refund).sum();
+            let refund = self.refund.saturating_add_signed(change);
+            let end = StepEnd { cost, refund, error };
             let step = self.running.step(self.frames.len());
             self.tracer.step_end(&step, &end, &mut live(journal))?;
         }

@@ -22,6 +22,7 @@ use alloy_primitives::{Address, B256, Bytes, Log, U256};
 use revm::primitives::hardfork::SpecId;
 use serde_json::value::RawValue;
 
+pub(super) use fault::delegation;
 pub(super) use hooks::{Hooks, Stop};
 pub(super) use state::{FinalState, StateAccess, StateReadError};
 pub(super) use struct_log::StructLogConfig;
@@ -125,6 +126,8 @@ pub(super) struct TxStart<'a> {
     pub(super) coinbase: Address,
     /// The signers of EIP-7702 authorizations.
     pub(super) authorities: Vec<Address>,
+    /// What the authorizations put on the refund counter.
+    pub(super) refund: u64,
     pub(super) spec: SpecId,
     pub(super) precompiles: &'a BTreeSet<Address>,
     /// Where the transaction is; all empty for a call.
