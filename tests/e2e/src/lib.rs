@@ -1,0 +1,27 @@
+#![doc = include_str!("../README.md")]
+
+mod account;
+mod anvil;
+mod chain;
+mod driver;
+mod engine;
+mod folder;
+mod node;
+mod payload;
+mod port;
+mod process;
+mod program;
+mod rpc;
+
+pub use account::{Account, DEV_ACCOUNTS};
+pub use anvil::Anvil;
+pub use chain::{Fork, TestChain};
+pub use driver::{BlockRef, Built, Driver, l1_attributes};
+pub use engine::{Attributes, Engine, ForkchoiceState, PayloadStatus, UpdatedForkchoice};
+pub use folder::Folder;
+pub use node::{AscribeNode, NodeOptions};
+pub use payload::Payload;
+pub use port::free_port;
+pub use process::{Process, wait_until};
+pub use program::{ascribe_bin, find_program, say, skip};
+pub use rpc::{CallError, Rpc, RpcError};

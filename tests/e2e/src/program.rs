@@ -1,0 +1,59 @@
+//! Where programs are, and what to say when they are not.
+
+use std::{
+    env,
+    io::Write,
+    path::{Path, PathBuf},
+};
+
+/// The repository's root.
+pub(crate) fn repository() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+}
+
+/// The `ascribe` binary: `ASCRIBE_BIN`, or the one of the build that this test belongs to.
+///
+/// # Panics
+/// If it is not there: the message says what to run.
+pub fn ascribe_bin() -> PathBuf {
+    if let Some(given) = env::var_os("ASCRIBE_BIN").filter(|path| !path.is_empty()) {
+        let path = PathBuf::from(given);
+        assert!(path.is_file(), "ASCRIBE_BIN is {}, which is no file", path.display());
+        return path;
+    }
+    // target/<profile>/deps/<test>-<hash>
+    let test = env::current_exe().expect("the path of this test");
+    let profile = test.ancestors().nth(2).expect("a test lies in target/<profile>/deps");
+    let path = profile.join("ascribe");
+    assert!(
+        path.is_file(),
+        "there is no {}: run `cargo build --workspace --bins` first, or set ASCRIBE_BIN",
+        path.display()
+    );
+    path
+}
+
+/// A program on `PATH` or among the npm packages of `contracts/`.
+pub fn find_program(name: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path)
+        .chain([repository().join("contracts/node_modules/.bin")])
+        .map(|folder| folder.join(name))
+        .find(|candidate| candidate.is_file())
+}
+
+/// Says that a test cannot run here and why. Write `return skip(…)`.
+///
+/// # Panics
+/// If `ASCRIBE_NO_SKIP` is set: then everything has to be there.
+pub fn skip(test: &str, why: &str) {
+    assert!(env::var_os("ASCRIBE_NO_SKIP").is_none(), "{test}: cannot run: {why}");
+    say(&format!("{test}: SKIPPED, {why}"));
+}
+
+/// Writes a line past the test harness's capture, which would hide it.
+pub fn say(line: &str) {
+    let mut out = std::io::stdout().lock();
+    // A closed pipe must not fail a test.
+    let _ = writeln!(out, "{line}");
+}

@@ -1,0 +1,175 @@
+//! A stock op-node, op-batcher and op-geth around the node: one drives it, one derives into it, and
+//! one answers beside it.
+
+mod asm;
+mod compare;
+mod contracts;
+mod deliberate;
+mod programs;
+mod questions;
+mod story;
+
+use std::time::{Duration, Instant};
+
+use alloy_primitives::{Address, B256, Bytes, U64, U256};
+use ascribe_e2e::{
+    Account, AscribeNode, Engine, ForkchoiceState, Fork, NodeOptions, Rpc, say, skip, wait_until,
+};
+use serde_json::{Value, json};
+
+use crate::{
+    compare::Comparison,
+    programs::{CHAIN_ID, OpNode, Stack, Stock},
+    questions::Facts,
+};
+
+/// The stack around a chain of these rules, or nothing if there are no stock programs here.
+fn stack(test: &str, fork: Fork, behind: u64) -> Option<Stack> {
+    let stock = match Stock::find() {
+        Ok(stock) => stock,
+        Err(why) => {
+            skip(test, &why);
+            return None;
+        }
+    };
+    let stack = Stack::new(stock, fork, behind);
+    if stack.is_none() {
+        skip(test, "there is no anvil");
+    }
+    stack
+}
+
+fn ascribe(stack: &Stack) -> AscribeNode {
+    let genesis = stack.genesis();
+    NodeOptions::preset(genesis.to_str().expect("a path in UTF-8"), stack.fork).start()
+}
+
+fn head(rpc: &Rpc) -> u64 {
+    rpc.call::<U64>("eth_blockNumber", json!([])).to()
+}
+
+fn hash(rpc: &Rpc, number: u64) -> B256 {
+    let block: Value = rpc.call("eth_getBlockByNumber", json!([U64::from(number), false]));
+    serde_json::from_value(block["hash"].clone()).expect("a block")
+}
+
+/// op-node as sequencer builds 100 blocks on the node, each with a transaction.
+fn sequences(test: &str, fork: Fork) {
+    const BLOCKS: u64 = 100;
+    let Some(stack) = stack(test, fork, 85) else { return };
+    let node = ascribe(&stack);
+    stack.seal(hash(&node.rpc, 0));
+    let secret = node.options.datadir().join("jwt.hex");
+    let mut op_node = stack.op_node("op-node", node.engine.rpc().url(), &secret, true);
+
+    let mut account = Account::dev(0, CHAIN_ID);
+    let limit = Instant::now() + Duration::from_secs(150);
+    let mut seen = None;
+    let mut sent = Vec::new();
+    while head(&node.rpc) < BLOCKS || sent.len() < 100 {
+        assert!(op_node.process.is_running(), "op-node has ended");
+        assert!(Instant::now() < limit, "{} blocks in 150 s", head(&node.rpc));
+        let now = head(&node.rpc);
+        if seen != Some(now) && sent.len() < 100 {
+            seen = Some(now);
+            let raw = account.transfer(Address::repeat_byte(sent.len() as u8), 1);
+            sent.push(node.rpc.call::<B256>("eth_sendRawTransaction", json!([raw])));
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    for hash in &sent {
+        wait_until("a receipt", Duration::from_secs(10), || {
+            let receipt: Option<Value> =
+                node.rpc.call("eth_getTransactionReceipt", json!([hash]));
+            receipt.map(|receipt| assert_eq!(receipt["status"], "0x1"))
+        });
+    }
+    let holds = |number: u64| {
+        let block: Value = node.rpc.call("eth_getBlockByNumber", json!([U64::from(number), false]));
+        block["transactions"].as_array().is_some_and(|list| list.len() > 1)
+    };
+    let with = (1..=head(&node.rpc)).filter(|number| holds(*number)).count();
+    assert!(with > 60, "only {with} blocks hold more than the L1 attributes");
+
+    // op-node is of one mind with the node, and never had to start over.
+    let unsafe_head = op_node.number("unsafe_l2");
+    assert!(unsafe_head >= BLOCKS, "op-node is at {unsafe_head}");
+    let log = op_node.process.output();
+    for trouble in ["lvl=error", "lvl=crit", "INVALID", "Engine reset", "ResetEvent"] {
+        let lines: Vec<_> = log.lines().filter(|line| line.contains(trouble)).take(3).collect();
+        assert!(lines.is_empty(), "op-node is in trouble: {lines:#?}");
+    }
+    say(&format!("{test}: {} blocks, {with} of them with transactions", head(&node.rpc)));
+}
+
+#[test]
+fn op_node_sequences_at_jovian() {
+    sequences("op_node_sequences_at_jovian", Fork::Jovian);
+}
+
+#[test]
+fn op_node_sequences_at_karst() {
+    sequences("op_node_sequences_at_karst", Fork::Karst);
+}
+
+/// op-geth under a sequencer makes a chain, a batcher posts it, and another op-node derives it into
+/// the node: the blocks are the same, and so is what both say.
+#[test]
+fn derives_op_geths_chain_and_answers_as_it_does() {
+    let test = "derives_op_geths_chain_and_answers_as_it_does";
+    let Some(stack) = stack(test, Fork::Jovian, 30) else { return };
+    let rounds = if std::env::var_os("ASCRIBE_LONG").is_some() { 8 } else { 3 };
+
+    let geth = stack.op_geth();
+    let node = ascribe(&stack);
+    let genesis = hash(&geth.rpc, 0);
+    assert_eq!(genesis, hash(&node.rpc, 0), "the genesis blocks differ");
+    stack.seal(genesis);
+    let mut comparison = Comparison::default();
+    comparison.ask(&geth.rpc, &node.rpc, &questions::of_genesis(genesis));
+
+    let sequencer = stack.op_node("sequencer", &geth.url, &geth.secret, true);
+    let batcher = stack.op_batcher(&geth.rpc, &sequencer);
+    let secret = node.options.datadir().join("jwt.hex");
+    let verifier = stack.op_node("verifier", node.engine.rpc().url(), &secret, false);
+
+    let told = story::tell(&geth.rpc, &stack.l1.rpc, rounds);
+    let last: B256 = sequencer.rpc.call("admin_stopSequencer", json!([]));
+    let top = head(&geth.rpc);
+    assert_eq!(hash(&geth.rpc, top), last);
+    say(&format!("{test}: op-geth has {top} blocks"));
+    wait_until("the node to derive them all", Duration::from_secs(120), || {
+        (head(&node.rpc) == top && verifier.number("safe_l2") == top).then_some(())
+    });
+    for number in 0..=top {
+        assert_eq!(hash(&geth.rpc, number), hash(&node.rpc, number), "block {number} differs");
+    }
+    say(&format!("{test}: all of them derived, every hash equal"));
+    drop((batcher, sequencer, verifier));
+
+    // One fork choice for both, with three different labels.
+    for engine in [&geth.engine, &node.engine] {
+        set_labels(engine, last, hash(&geth.rpc, top - 4), hash(&geth.rpc, top - 9));
+    }
+    let facts = Facts::read(&geth.rpc, told);
+    comparison.ask(&geth.rpc, &node.rpc, &questions::all(&facts));
+    let nonce = |index: usize| {
+        let address = Account::dev(index, CHAIN_ID).address();
+        node.rpc.call::<U64>("eth_getTransactionCount", json!([address, "latest"])).to()
+    };
+    let nonces: Vec<u64> = (0..4).map(nonce).collect();
+    let queue = questions::queue(&facts, &nonces);
+    comparison.ask(&geth.rpc, &node.rpc, &queue);
+    comparison.ask(&geth.rpc, &node.rpc, &questions::replies(&queue));
+    comparison.finish();
+}
+
+fn set_labels(engine: &Engine, head: B256, safe: B256, finalized: B256) {
+    let state = ForkchoiceState {
+        head_block_hash: head,
+        safe_block_hash: safe,
+        finalized_block_hash: finalized,
+    };
+    let answer: Value = engine.rpc().call("engine_forkchoiceUpdatedV3", json!([state, null]));
+    assert_eq!(answer["payloadStatus"]["status"], "VALID", "{answer}");
+}
