@@ -12,6 +12,7 @@ interface Vm {
     function fee(uint256 _baseFee) external;
     function load(address _account, bytes32 _slot) external view returns (bytes32);
     function prank(address _sender) external;
+    function prank(address _sender, address _origin) external;
     function store(address _account, bytes32 _slot, bytes32 _value) external;
 }
 
