@@ -25,7 +25,10 @@ pub(crate) fn read(path: &Path, what: &'static str, limit: u64) -> Result<Vec<u8
 }
 
 /// The JSON of `path`, a `what` of at most `limit` bytes.
-pub(crate) fn read_json<T: DeserializeOwned>(
+///
+/// # Errors
+/// If the file cannot be read, is too large, or holds something else.
+pub fn read_json<T: DeserializeOwned>(
     path: &Path,
     what: &'static str,
     limit: u64,

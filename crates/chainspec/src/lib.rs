@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod attributes;
+mod block_ref;
 pub mod config_update;
 pub mod deposit;
 mod error;
@@ -8,7 +9,6 @@ pub mod extra_data;
 mod file;
 mod hardforks;
 mod header;
-mod l2_block_ref;
 pub mod predeploys;
 mod preset;
 pub mod rollup;
@@ -16,11 +16,12 @@ mod spec;
 pub mod system_config;
 
 pub use attributes::{L1Attributes, L1AttributesError, L1Origin};
+pub use block_ref::{L1BlockRef, L2BlockRef};
 pub use config_update::{ConfigUpdate, ConfigUpdateError};
 pub use deposit::{DepositLogError, decode_deposit_log};
 pub use error::{ChainSpecError, FileError};
+pub use file::read_json;
 pub use hardforks::Hardforks;
-pub use l2_block_ref::L2BlockRef;
 pub use rollup::{
     AltDaConfig, BlockId, ChainOpConfig, GenesisIds, RollupConfig, RollupConfigError,
 };

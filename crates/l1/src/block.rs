@@ -3,7 +3,7 @@
 use alloy_consensus::Header;
 use alloy_eips::BlockNumberOrTag;
 use alloy_primitives::B256;
-use serde::{Deserialize, Serialize};
+use ascribe_chainspec::L1BlockRef;
 
 /// Which of the blocks that the L1 names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -35,20 +35,6 @@ impl From<L1Tag> for BlockNumberOrTag {
             L1Tag::Finalized => Self::Finalized,
         }
     }
-}
-
-/// What places a block in the chain. In JSON as op-node writes it, numbers as numbers.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct L1BlockRef {
-    /// Hash.
-    pub hash: B256,
-    /// Number.
-    pub number: u64,
-    /// Hash of the block before.
-    pub parent_hash: B256,
-    /// Seconds since 1970.
-    pub timestamp: u64,
 }
 
 /// A block without its transactions' contents.

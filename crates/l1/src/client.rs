@@ -87,7 +87,7 @@ impl L1Client {
             }
             let pause = options.retry.pause(failures);
             tracing::warn!(
-                target: "l1", error = %failed, ?pause, attempt = failures, "L1 endpoint not ready"
+                target: "ascribe::l1", error = %failed, ?pause, attempt = failures, "L1 endpoint not ready"
             );
             sleep(pause).await;
         }
@@ -206,7 +206,7 @@ impl L1Client {
                 Ok(receipts) => return receipts.ok_or(L1Error::BlockGone(block.hash)),
                 Err(Failure::Unsupported(message)) => {
                     tracing::warn!(
-                        target: "l1", %message, "no eth_getBlockReceipts, asking one by one"
+                        target: "ascribe::l1", %message, "no eth_getBlockReceipts, asking one by one"
                     );
                     self.inner.receipts_one_by_one.store(true, Ordering::Relaxed);
                 }
@@ -268,7 +268,7 @@ impl L1Client {
                 return Err(Failure::Other(error));
             }
             let pause = options.retry.pause(failures);
-            tracing::debug!(target: "l1", %error, ?pause, attempt = failures, "request repeated");
+            tracing::debug!(target: "ascribe::l1", %error, ?pause, attempt = failures, "request repeated");
             metrics::retried(method);
             sleep(pause).await;
         }

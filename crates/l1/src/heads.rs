@@ -70,7 +70,9 @@ impl L1Client {
                     Err(RpcError::Transport(TransportErrorKind::PubsubUnavailable)) => {
                         subscribed = true;
                     }
-                    Err(error) => tracing::debug!(target: "l1", %error, "no subscription yet"),
+                    Err(error) => {
+                        tracing::debug!(target: "ascribe::l1", %error, "no subscription yet")
+                    }
                 }
             }
             tokio::select! {
@@ -84,7 +86,7 @@ impl L1Client {
                 }
             }
             if let Err(error) = self.update(L1Tag::Latest).await {
-                tracing::warn!(target: "l1", %error, "newest L1 block not known");
+                tracing::warn!(target: "ascribe::l1", %error, "newest L1 block not known");
             }
         }
     }
@@ -97,7 +99,7 @@ impl L1Client {
             ticks.tick().await;
             for tag in [L1Tag::Safe, L1Tag::Finalized] {
                 if let Err(error) = self.update(tag).await {
-                    tracing::warn!(target: "l1", %error, tag = tag.as_str(), "L1 block not known");
+                    tracing::warn!(target: "ascribe::l1", %error, tag = tag.as_str(), "L1 block not known");
                 }
             }
         }
@@ -117,7 +119,7 @@ impl L1Client {
         if reorg > 0 {
             metrics::reorg(reorg);
             tracing::warn!(
-                target: "l1",
+                target: "ascribe::l1",
                 depth = reorg, number = new.number, hash = %new.hash, "L1 reorg"
             );
         }

@@ -12,8 +12,9 @@ mod receipts;
 #[cfg(test)]
 mod test_endpoint;
 
+pub use ascribe_chainspec::L1BlockRef;
 pub use blobs::BlobSchedule;
-pub use block::{L1Block, L1BlockRef, L1Tag};
+pub use block::{L1Block, L1Tag};
 pub use client::L1Client;
 pub use error::{ErrorClass, L1Error};
 pub use heads::L1Heads;

@@ -8,12 +8,15 @@
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::PathBuf,
+    time::Duration,
 };
 
 use ascribe_engine::DaLimits;
 use ascribe_rpc::Namespaces;
 use ascribe_storage::SyncPolicy;
 use clap::{ArgAction, Args, ValueEnum};
+
+use crate::duration::parse_duration;
 
 /// Where things are on disk.
 #[derive(Args, Debug, Clone)]
@@ -219,6 +222,65 @@ pub struct DbArgs {
     pub history_distance: Option<u64>,
 }
 
+/// Following an L1, as op-node does it.
+#[derive(Args, Debug, Clone)]
+#[command(next_help_heading = "Rollup")]
+pub struct RollupArgs {
+    /// JSON-RPC of the L1, http(s):// or ws(s)://. Without it this is an execution client alone,
+    /// driven through the Engine API
+    #[arg(long, alias = "l1-eth-rpc", value_name = "URL")]
+    pub l1: Option<String>,
+    /// Take the L1's word for headers and receipts, without comparing hashes
+    #[arg(long = "l1.trustrpc")]
+    pub l1_trustrpc: bool,
+    /// Most requests to the L1 at a time
+    #[arg(long = "l1.max-concurrency", value_name = "N", default_value_t = 10)]
+    pub l1_max_concurrency: usize,
+    /// How often the L1 is asked for its newest block; over WebSocket also whenever it announces one
+    #[arg(long = "l1.http-poll-interval", value_name = "TIME", value_parser = parse_duration, default_value = "12s")]
+    pub l1_http_poll_interval: Duration,
+    /// How often the L1 is asked for its safe and finalized blocks
+    #[arg(long = "l1.epoch-poll-interval", value_name = "TIME", value_parser = parse_duration, default_value = "6m24s")]
+    pub l1_epoch_poll_interval: Duration,
+    /// rollup.json of the chain
+    #[arg(long = "rollup.config", value_name = "FILE")]
+    pub rollup_config: Option<PathBuf>,
+    /// Genesis or chain configuration of the L1, for its blob parameters, where it is no public
+    /// chain [default: those of Prague]
+    #[arg(long = "rollup.l1-chain-config", value_name = "FILE")]
+    pub l1_chain_config: Option<PathBuf>,
+
+    /// Make blocks
+    #[arg(long = "sequencer.enabled")]
+    pub sequencer_enabled: bool,
+    /// Make none before admin_startSequencer
+    #[arg(long = "sequencer.stopped")]
+    pub sequencer_stopped: bool,
+    /// Most blocks that the head may be ahead of the safe head before the sequencer waits (0: no
+    /// limit)
+    #[arg(long = "sequencer.max-safe-lag", value_name = "BLOCKS", default_value_t = 0)]
+    pub sequencer_max_safe_lag: u64,
+    /// How deep an L1 block must lie before L2 blocks refer to it
+    #[arg(long = "sequencer.l1-confs", value_name = "BLOCKS", default_value_t = 4)]
+    pub sequencer_l1_confs: u64,
+    /// Make blocks without transactions of the pool, each with the next L1 origin, until caught up
+    #[arg(long = "sequencer.recover")]
+    pub sequencer_recover: bool,
+    /// How long before its time a block is sealed
+    #[arg(long = "sequencer.sealing-duration", value_name = "TIME", value_parser = parse_duration, default_value = "50ms")]
+    pub sequencer_sealing_duration: Duration,
+
+    /// Address of the rollup RPC: optimism_ and admin_
+    #[arg(long = "rpc.addr", value_name = "ADDR", default_value_t = LOOPBACK)]
+    pub rpc_addr: IpAddr,
+    /// Port of the rollup RPC (0 takes a free one)
+    #[arg(long = "rpc.port", value_name = "PORT", default_value_t = 9545)]
+    pub rpc_port: u16,
+    /// Serve admin_ there
+    #[arg(long = "rpc.enable-admin")]
+    pub rpc_enable_admin: bool,
+}
+
 /// Logs and metrics.
 #[derive(Args, Debug, Clone)]
 #[command(next_help_heading = "Logging and metrics")]
@@ -287,6 +349,9 @@ pub struct NodeArgs {
     /// Database.
     #[command(flatten)]
     pub db: DbArgs,
+    /// L1 and sequencer.
+    #[command(flatten)]
+    pub rollup: RollupArgs,
     /// Logs and metrics.
     #[command(flatten)]
     pub observe: ObserveArgs,

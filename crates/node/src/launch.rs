@@ -12,12 +12,14 @@ use tokio::{
     signal::unix::{SignalKind, signal},
     sync::watch,
 };
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::{
     args::NodeArgs,
     database::{self, DatabaseError},
+    logging,
     monitor::{self, MonitorError},
+    rollup::{Plan, Rollup, RollupError},
     settings,
 };
 
@@ -42,6 +44,9 @@ pub enum LaunchError {
     /// A port cannot be had.
     #[error(transparent)]
     Server(#[from] ServerError),
+    /// The L1 is not there or another, or the sequencer ended.
+    #[error(transparent)]
+    Rollup(#[from] RollupError),
     /// A thread could not be joined.
     #[error("the database could not be opened: {0}")]
     Open(#[from] tokio::task::JoinError),
@@ -61,6 +66,8 @@ pub struct RunningNode {
     pub pool: TxPool,
     /// Where JSON-RPC is served.
     pub rpc: RpcServers,
+    /// L1 and sequencer, if there is an L1.
+    pub rollup: Option<Rollup>,
     /// Outlives the engine, which writes to it until the end.
     _storage: Storage,
     stop: watch::Sender<bool>,
@@ -73,6 +80,11 @@ impl RunningNode {
         let metrics = metrics.transpose().map_err(LaunchError::Monitor)?;
 
         let spec = Arc::new(ChainSpec::parse(&args.datadir.chain)?);
+        // Before anything is written: what does not fit together is told at once.
+        let plan = Plan::make(&args.rollup, &spec).await?;
+        let mut servers = settings::servers(&args.rpc, &args.datadir.resolve())?;
+        servers.rollup = plan.as_ref().map(Plan::server);
+
         let storage = {
             let (datadir, options) = (args.datadir.clone(), StorageOptions::from(&args.db));
             let spec = spec.clone();
@@ -99,8 +111,13 @@ impl RunningNode {
             engine.clone(),
             RpcConfig::from(&args.rpc),
         );
-        let servers = settings::servers(&args.rpc, &args.datadir.resolve())?;
-        let rpc = RpcServers::start(&Modules::new(&context, None, None), servers).await?;
+        let rollup = plan.map(|plan| plan.start(engine.clone(), chain.clone())).transpose()?;
+        let modules = Modules::new(
+            &context,
+            rollup.as_ref().map(|rollup| &rollup.node),
+            logging::control().as_ref(),
+        );
+        let rpc = RpcServers::start(&modules, servers).await?;
         info!(
             target: "ascribe::node",
             chain = spec.chain_id(),
@@ -109,35 +126,61 @@ impl RunningNode {
             http = ?rpc.http,
             ws = ?rpc.ws,
             engine = ?rpc.auth,
+            rollup = ?rpc.rollup,
             "Node started"
         );
-        Ok(Self { engine, chain, pool, rpc, _storage: storage, stop })
+        Ok(Self { engine, chain, pool, rpc, rollup, _storage: storage, stop })
+    }
+
+    /// Waits until a task ends that should not, and tells why. For ever if none does.
+    pub async fn failure(&mut self) -> LaunchError {
+        match &mut self.rollup {
+            Some(rollup) => rollup.failure().await.into(),
+            None => std::future::pending().await,
+        }
     }
 
     /// Stops everything; canonical blocks in memory go to disk.
     pub async fn shutdown(self) -> Result<(), LaunchError> {
         self.stop.send_replace(true);
+        let sequenced = match self.rollup {
+            Some(mut rollup) => rollup.stop().await,
+            None => Ok(()),
+        };
         self.rpc.stop().await;
         self.engine.shutdown().await?;
         info!(target: "ascribe::node", persisted = self.chain.persisted().number, "Node stopped");
-        Ok(())
+        Ok(sequenced?)
     }
 }
 
-/// `ascribe node`: runs until SIGINT or SIGTERM. A second signal does not wait.
+/// `ascribe node`: runs until SIGINT or SIGTERM, or until a task fails. A second signal does not
+/// wait.
 pub async fn run(args: &NodeArgs) -> Result<(), LaunchError> {
     let mut interrupt = signal(SignalKind::interrupt()).map_err(LaunchError::Signals)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(LaunchError::Signals)?;
-    let node = RunningNode::launch(args).await?;
-    tokio::select! {
-        _ = interrupt.recv() => info!(target: "ascribe::node", "Interrupted, stopping"),
-        _ = terminate.recv() => info!(target: "ascribe::node", "Asked to stop"),
+    let mut stopped = async || {
+        tokio::select! {
+            _ = interrupt.recv() => info!(target: "ascribe::node", "Interrupted, stopping"),
+            _ = terminate.recv() => info!(target: "ascribe::node", "Asked to stop"),
+        }
+    };
+    let mut node = tokio::select! {
+        node = RunningNode::launch(args) => node?,
+        () = stopped() => return Ok(()),
+    };
+    let failed = tokio::select! {
+        error = node.failure() => Err(error),
+        () = stopped() => Ok(()),
+    };
+    if let Err(error) = &failed {
+        error!(target: "ascribe::node", %error, "Stopping");
     }
     tokio::select! {
-        done = node.shutdown() => done,
-        _ = interrupt.recv() => {
-            warn!(target: "ascribe::node", "Interrupted again, leaving at once");
-            Ok(())
+        done = node.shutdown() => failed.and(done),
+        () = stopped() => {
+            warn!(target: "ascribe::node", "Leaving at once");
+            failed
         }
     }
 }

@@ -51,7 +51,10 @@ fn consensus(registry: &mut Registry, rollup: &RollupNode) {
     let api = rollup.api().clone();
     registry.light("admin_sequencerActive", move |_, ()| Ok(api.sequencer_active()));
     let api = rollup.api().clone();
-    registry.light("admin_setRecoverMode", move |_, (on,): (bool,)| Ok(api.set_recover_mode(on)?));
+    registry.waiting("admin_setRecoverMode", move |_, (on,): (bool,)| {
+        let api = api.clone();
+        async move { Ok(api.set_recover_mode(on).await?) }
+    });
     let api = rollup.api().clone();
     registry.waiting("admin_resetDerivationPipeline", move |_, ()| {
         let api = api.clone();

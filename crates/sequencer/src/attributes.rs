@@ -106,7 +106,7 @@ impl AttributesBuilder {
     ) -> Result<OpPayloadAttributes, AttributesError> {
         let rollup = &*self.rollup;
         let parent_hash = parent.header.hash();
-        let at = L2BlockRef::of_block(rollup, parent_hash, &parent.header, &parent.attributes)?;
+        let at = L2BlockRef::of_header(rollup, parent_hash, &parent.header, &parent.attributes)?;
         let mut system =
             SystemConfig::after_block(rollup, parent_hash, &parent.header, &parent.attributes)?;
         let (origin_time, time) = (epoch.header.timestamp, at.timestamp + rollup.block_time);
@@ -217,11 +217,11 @@ impl AttributesBuilder {
         }) {
             match ConfigUpdate::decode(log, ecotone) {
                 Ok(update) => {
-                    tracing::info!(target: "sequencer", ?update, "system config changed");
+                    tracing::info!(target: "ascribe::sequencer", ?update, "system config changed");
                     update.apply(system);
                 }
                 Err(error) => {
-                    tracing::warn!(target: "sequencer", %error, "system config log skipped");
+                    tracing::warn!(target: "ascribe::sequencer", %error, "system config log skipped");
                 }
             }
         }

@@ -23,6 +23,9 @@ pub enum SequencerError {
         /// Hash of the L1's block.
         actual: B256,
     },
+    /// The engine has stopped.
+    #[error("the engine has stopped")]
+    EngineStopped,
     /// An L1 reorg took the origin of a finalized block.
     #[error(
         "cannot reorg finalized block: finalized {finalized:?}, its L1 origin {origin:?} is gone"

@@ -44,6 +44,11 @@ impl SequencerHandle {
         self.ask(|reply| Command::Stop { reply }).await?
     }
 
+    /// Whether this node can make blocks at all.
+    pub const fn enabled(&self) -> bool {
+        self.enabled
+    }
+
     /// `admin_sequencerActive`.
     pub fn active(&self) -> bool {
         self.active.load(Ordering::Acquire)

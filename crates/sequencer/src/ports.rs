@@ -80,7 +80,7 @@ pub struct L2Block {
 impl L2Block {
     /// What places it in both chains.
     pub fn block_ref(&self, rollup: &RollupConfig) -> Result<L2BlockRef, SystemConfigError> {
-        L2BlockRef::of_block(rollup, self.header.hash(), &self.header, &self.attributes)
+        L2BlockRef::of_header(rollup, self.header.hash(), &self.header, &self.attributes)
     }
 }
 
@@ -132,6 +132,9 @@ pub trait L2Chain: Clone + Send + Sync + 'static {
 /// The engine did not do what it was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ChainError {
+    /// It has stopped, and will not start again.
+    #[error("engine has stopped")]
+    Stopped,
     /// Its own trouble.
     #[error("{0}")]
     Temporary(String),
@@ -159,6 +162,7 @@ impl From<EngineError> for ChainError {
     fn from(error: EngineError) -> Self {
         match error {
             EngineError::UnknownPayload => Self::UnknownPayload,
+            EngineError::Stopped => Self::Stopped,
             error => Self::Temporary(error.to_string()),
         }
     }

@@ -92,7 +92,7 @@ impl<S: L1Source> Scout<S> {
                     Err(error) => {
                         metrics::l1_error();
                         tracing::warn!(
-                            target: "sequencer",
+                            target: "ascribe::sequencer",
                             %error, origin = origin.number, "next L1 origin not known"
                         );
                         true

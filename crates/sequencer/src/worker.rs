@@ -3,6 +3,8 @@
 //! One action at a time: start a block, seal it, make it the head. Each sets when the next is due,
 //! or that none is until something happens: a command, a change of the chain, news of the L1.
 
+mod commands;
+
 use crate::{
     AdminError, AttributesBuilder, SequencerError,
     clock::Clock,
@@ -22,10 +24,7 @@ use futures::{
     future::{self, BoxFuture},
 };
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, atomic::AtomicBool},
     time::Duration,
 };
 use tokio::{
@@ -162,13 +161,12 @@ impl<S: L1Source, C: L2Chain> Worker<S, C> {
             return Ok(());
         }
         if let Some(sealed) = self.sealed.take() {
-            self.insert(sealed).await;
+            self.insert(sealed).await
         } else if let Some(job) = self.job.take() {
-            self.seal(job).await;
+            self.seal(job).await
         } else {
-            self.start_block().await?;
+            self.start_block().await
         }
-        Ok(())
     }
 
     async fn start_block(&mut self) -> Result<(), SequencerError> {
@@ -210,7 +208,7 @@ impl<S: L1Source, C: L2Chain> Worker<S, C> {
             attributes.no_tx_pool = Some(true);
         }
         tracing::debug!(
-            target: "sequencer",
+            target: "ascribe::sequencer",
             number = head_ref.number + 1, parent = %head_ref.hash, origin = epoch.header.number,
             no_tx_pool = attributes.no_tx_pool, "block started"
         );
@@ -224,43 +222,50 @@ impl<S: L1Source, C: L2Chain> Worker<S, C> {
                 self.next_action = Some(seal_at.max(now));
             }
             Ok(None) => self.back_off("no payload id", BACKOFF),
-            Err(error) => self.on_error(error).await,
+            Err(error) => self.on_error(error).await?,
         }
         Ok(())
     }
 
-    async fn seal(&mut self, job: Job) {
+    async fn seal(&mut self, job: Job) -> Result<(), SequencerError> {
         let start = self.clock.now();
         match self.l2.seal(job.id).await {
             Ok(block) => {
                 let sealing = self.clock.now().saturating_sub(start);
-                self.insert(Sealed { block, started: job.started, sealing }).await;
+                self.insert(Sealed { block, started: job.started, sealing }).await
             }
-            // Whatever it is, another block has to be started.
-            Err(error) => self.start_afresh(&error.to_string()),
+            Err(ChainError::Stopped) => Err(SequencerError::EngineStopped),
+            // Whatever else it is, another block has to be started.
+            Err(error) => {
+                self.start_afresh(&error.to_string());
+                Ok(())
+            }
         }
     }
 
-    async fn insert(&mut self, sealed: Sealed) {
+    async fn insert(&mut self, sealed: Sealed) -> Result<(), SequencerError> {
         let header = &sealed.block.header;
         let id = BlockNumHash::new(header.number, header.hash());
         if self.head.as_ref().is_none_or(|(_, head)| head.hash != header.parent_hash) {
-            tracing::warn!(target: "sequencer", hash = %id.hash, "the chain moved past a sealed block");
+            tracing::warn!(target: "ascribe::sequencer", hash = %id.hash, "the chain moved past a sealed block");
             self.plan();
             self.finish_stop().await;
-            return;
+            return Ok(());
         }
         match self.l2.set_forkchoice(self.forkchoice(id), None).await {
             Ok(_) => {
                 let block_ref = match sealed.block.block_ref(&self.settings.rollup) {
                     Ok(block_ref) => block_ref,
-                    Err(error) => return self.start_afresh(&error.to_string()),
+                    Err(error) => {
+                        self.start_afresh(&error.to_string());
+                        return Ok(());
+                    }
                 };
                 let took = self.clock.now().saturating_sub(sealed.started).as_secs_f64();
                 let block_time = self.settings.rollup.block_time as f64;
                 metrics::sequenced(sealed.block.transactions, took - block_time, sealed.sealing);
                 tracing::info!(
-                    target: "sequencer",
+                    target: "ascribe::sequencer",
                     number = id.number, hash = %id.hash, origin = block_ref.l1_origin.number,
                     transactions = sealed.block.transactions, "block sequenced"
                 );
@@ -278,21 +283,24 @@ impl<S: L1Source, C: L2Chain> Worker<S, C> {
                 self.back_off("engine is syncing", SYNCING_BACKOFF);
             }
             Err(error) => {
-                self.on_error(error).await;
+                self.on_error(error).await?;
                 self.finish_stop().await;
             }
         }
+        Ok(())
     }
 
     /// The engine did not start or insert a block.
-    async fn on_error(&mut self, error: ChainError) {
+    async fn on_error(&mut self, error: ChainError) -> Result<(), SequencerError> {
         match error {
+            ChainError::Stopped => return Err(SequencerError::EngineStopped),
             ChainError::Temporary(reason) => self.back_off(&reason, BACKOFF),
             ChainError::Syncing => self.back_off("engine is syncing", SYNCING_BACKOFF),
             ChainError::Inconsistent(reason) => self.reset(&reason).await,
             ChainError::Invalid(reason) => self.start_afresh(&reason),
             ChainError::UnknownPayload => self.start_afresh("unknown payload"),
         }
+        Ok(())
     }
 
     // === when to act next ===
@@ -320,14 +328,14 @@ impl<S: L1Source, C: L2Chain> Worker<S, C> {
         if lag > 0 && safe.saturating_add(lag) <= head.number {
             if !self.stalled {
                 tracing::warn!(
-                    target: "sequencer",
+                    target: "ascribe::sequencer",
                     head = head.number, safe, max_safe_lag = lag, "safe head too far behind, waiting"
                 );
             }
             self.stalled = true;
             self.next_action = None;
         } else if self.stalled {
-            tracing::info!(target: "sequencer", head = head.number, safe, "safe head caught up");
+            tracing::info!(target: "ascribe::sequencer", head = head.number, safe, "safe head caught up");
             self.stalled = false;
             self.next_action = self.is_active().then(|| self.clock.now());
         }
@@ -335,14 +343,14 @@ impl<S: L1Source, C: L2Chain> Worker<S, C> {
 
     fn back_off(&mut self, reason: &str, pause: Duration) {
         metrics::sequencing_error();
-        tracing::error!(target: "sequencer", reason, ?pause, "engine failed, waiting");
+        tracing::error!(target: "ascribe::sequencer", reason, ?pause, "engine failed, waiting");
         self.next_action = Some(self.clock.now() + pause);
     }
 
     /// Gives up a block and starts another after one block time.
     fn start_afresh(&mut self, reason: &str) {
         metrics::sequencing_error();
-        tracing::error!(target: "sequencer", reason, "block given up");
+        tracing::error!(target: "ascribe::sequencer", reason, "block given up");
         self.job = None;
         self.sealed = None;
         let pause = Duration::from_secs(self.settings.rollup.block_time);
@@ -354,7 +362,7 @@ impl<S: L1Source, C: L2Chain> Worker<S, C> {
     fn wait_for_l1(&mut self, head: &L2BlockRef) {
         if !self.waiting {
             tracing::warn!(
-                target: "sequencer",
+                target: "ascribe::sequencer",
                 head = head.number, origin = head.l1_origin.number, "waiting for the next L1 origin"
             );
         }
@@ -393,7 +401,7 @@ impl<S: L1Source, C: L2Chain> Worker<S, C> {
             Ok(head) if head.header.hash() == known => return self.check_lag(),
             Ok(head) => head,
             Err(error) => {
-                tracing::error!(target: "sequencer", %error, "head not readable");
+                tracing::error!(target: "ascribe::sequencer", %error, "head not readable");
                 return;
             }
         };
@@ -401,11 +409,11 @@ impl<S: L1Source, C: L2Chain> Worker<S, C> {
         let head_ref = match head.block_ref(&self.settings.rollup) {
             Ok(head_ref) => head_ref,
             Err(error) => {
-                tracing::error!(target: "sequencer", %error, %hash, "head is no rollup block");
+                tracing::error!(target: "ascribe::sequencer", %error, %hash, "head is no rollup block");
                 return;
             }
         };
-        tracing::info!(target: "sequencer", number = head_ref.number, %hash, "head set by others");
+        tracing::info!(target: "ascribe::sequencer", number = head_ref.number, %hash, "head set by others");
         if self.job.as_ref().is_some_and(|job| job.parent != hash) {
             self.job = None;
         }
@@ -437,7 +445,7 @@ impl<S: L1Source, C: L2Chain> Worker<S, C> {
     /// Drops all work and searches the block to go on from.
     async fn reset(&mut self, reason: &str) {
         metrics::reset();
-        tracing::error!(target: "sequencer", reason, "starting over");
+        tracing::error!(target: "ascribe::sequencer", reason, "starting over");
         self.cancel_job().await;
         self.sealed = None;
         self.stalled = false;
@@ -461,7 +469,7 @@ impl<S: L1Source, C: L2Chain> Worker<S, C> {
             Ok(block) => block,
             Err(StartError::Fatal(error)) => return Err(error),
             Err(StartError::Temporary(reason)) => {
-                tracing::warn!(target: "sequencer", reason, "no block to start from yet");
+                tracing::warn!(target: "ascribe::sequencer", reason, "no block to start from yet");
                 self.search = Some(self.search_start(BACKOFF));
                 return Ok(());
             }
@@ -469,13 +477,17 @@ impl<S: L1Source, C: L2Chain> Worker<S, C> {
         let head = block
             .block_ref(&self.settings.rollup)
             .map_err(|error| SequencerError::Attributes(error.into()))?;
-        if let Err(error) = self.l2.set_forkchoice(self.forkchoice(head.id()), None).await {
-            tracing::warn!(target: "sequencer", %error, "start not set");
-            self.search = Some(self.search_start(BACKOFF));
-            return Ok(());
+        match self.l2.set_forkchoice(self.forkchoice(head.id()), None).await {
+            Ok(_) => {}
+            Err(ChainError::Stopped) => return Err(SequencerError::EngineStopped),
+            Err(error) => {
+                tracing::warn!(target: "ascribe::sequencer", %error, "start not set");
+                self.search = Some(self.search_start(BACKOFF));
+                return Ok(());
+            }
         }
         tracing::info!(
-            target: "sequencer",
+            target: "ascribe::sequencer",
             number = head.number, hash = %head.hash, origin = head.l1_origin.number, "starting from"
         );
         // After a reset a block time passes first, so that a loop of resets does not run hot.
@@ -488,6 +500,7 @@ impl<S: L1Source, C: L2Chain> Worker<S, C> {
         } else {
             self.plan();
         }
+        self.finish_stop().await;
         Ok(())
     }
 
@@ -495,83 +508,6 @@ impl<S: L1Source, C: L2Chain> Worker<S, C> {
     async fn cancel_job(&mut self) {
         if let Some(job) = self.job.take() {
             _ = self.l2.seal(job.id).await;
-        }
-    }
-
-    // === commands ===
-
-    fn is_active(&self) -> bool {
-        self.active.load(Ordering::Acquire)
-    }
-
-    fn set_active(&self, active: bool) {
-        metrics::active(active);
-        self.active.store(active, Ordering::Release);
-    }
-
-    async fn obey(&mut self, command: Command) {
-        // Callers who went away do not want to know.
-        match command {
-            Command::Start { head, reply } => _ = reply.send(self.start(head)),
-            Command::Stop { reply } => {
-                if self.is_active() {
-                    self.stopping.push(reply);
-                    self.finish_stop().await;
-                } else {
-                    _ = reply.send(Err(AdminError::AlreadyStopped));
-                }
-            }
-            Command::SetMaxSafeLag { blocks, reply } => {
-                self.settings.max_safe_lag = blocks;
-                self.check_lag();
-                _ = reply.send(());
-            }
-            Command::SetRecover { recover, reply } => {
-                self.settings.recover = recover;
-                _ = reply.send(());
-            }
-            Command::Reset { reply } => {
-                self.reset("requested").await;
-                _ = reply.send(());
-            }
-        }
-    }
-
-    fn start(&mut self, received: B256) -> Result<(), AdminError> {
-        if self.is_active() {
-            return Err(AdminError::AlreadyStarted);
-        }
-        match &self.head {
-            None => return Err(AdminError::NoPrestate(received)),
-            Some((_, head)) if head.hash != received => {
-                return Err(AdminError::HashMismatch { head: head.id(), received });
-            }
-            Some(_) => {}
-        }
-        tracing::info!(target: "sequencer", head = %received, "sequencer started");
-        self.set_active(true);
-        self.stalled = false;
-        self.plan();
-        Ok(())
-    }
-
-    /// Stops for those who asked for it, unless a sealed block has yet to become the head.
-    async fn finish_stop(&mut self) {
-        if self.stopping.is_empty() || self.sealed.is_some() {
-            return;
-        }
-        let Some((_, head)) = &self.head else { return };
-        let hash = head.hash;
-        self.set_active(false);
-        self.next_action = None;
-        self.stalled = false;
-        self.cancel_job().await;
-        tracing::info!(target: "sequencer", head = %hash, "sequencer stopped");
-        // Whoever asked second finds it stopped.
-        let mut answer = Ok(hash);
-        for reply in self.stopping.drain(..) {
-            _ = reply.send(answer);
-            answer = Err(AdminError::AlreadyStopped);
         }
     }
 }

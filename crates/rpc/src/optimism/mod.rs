@@ -5,46 +5,27 @@ mod status;
 
 use std::{fmt, sync::Arc};
 
-use alloy_eips::BlockNumHash;
 use alloy_primitives::B256;
+use ascribe_chainspec::RollupConfig;
 use futures::future::BoxFuture;
-use serde::Serialize;
-use serde_json::value::{RawValue, to_raw_value};
 
-pub use output::{OutputResponse, l2_block_ref};
-pub use status::{BlockId, L1BlockRef, L2BlockRef, SafeHeadResponse, SyncStatus};
+pub use output::OutputResponse;
+pub use status::{SafeHeadResponse, SyncStatus};
 
 use crate::{RpcContext, RpcError, hex::Hex, method::Registry};
 
 /// Why the consensus side did not do what it was asked. The texts are op-node's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConsensusError {
-    /// This node does not sequence.
-    #[error("sequencer is not enabled")]
-    SequencerNotEnabled,
-    /// It is sequencing.
-    #[error("sequencer already running")]
-    SequencerAlreadyStarted,
-    /// It is not.
-    #[error("sequencer not running")]
-    SequencerAlreadyStopped,
-    /// Sequencing was to start on a block that is not the head.
-    #[error("block hash does not match: head {head}, received {received}")]
-    HeadMismatch {
-        /// The head, as `hash:number`.
-        head: String,
-        /// What was given.
-        received: B256,
-    },
     /// Which L2 block was safe at an L1 block is not recorded.
     #[error("safe head database not enabled")]
     SafeDbNotEnabled,
     /// It is recorded, and there is no such L1 block in it.
     #[error("not found")]
     NotFound,
-    /// Anything else.
+    /// The sequencer's answer.
     #[error("{0}")]
-    Other(String),
+    Sequencer(String),
 }
 
 impl From<ConsensusError> for RpcError {
@@ -80,34 +61,23 @@ pub trait ConsensusApi: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// If this node does not sequence.
-    fn set_recover_mode(&self, on: bool) -> Result<(), ConsensusError>;
+    fn set_recover_mode(&self, on: bool) -> BoxFuture<'_, Result<(), ConsensusError>>;
 
-    /// Starts over from the safe head.
+    /// Compares the chain with the L1 anew.
     fn reset(&self) -> BoxFuture<'_, Result<(), ConsensusError>>;
 }
 
 /// The consensus side of a node and the chain's rollup configuration.
 #[derive(Clone, Debug)]
 pub struct RollupNode {
-    config: Arc<RawValue>,
-    genesis_l1: BlockNumHash,
-    genesis_l2: u64,
+    config: Arc<RollupConfig>,
     api: Arc<dyn ConsensusApi>,
 }
 
 impl RollupNode {
-    /// `config` is what `optimism_rollupConfig` answers; `genesis_l1` and `genesis_l2` are the L1
-    /// block and the number of the L2 block that the rollup starts with.
-    ///
-    /// # Errors
-    /// If the configuration cannot be written as JSON.
-    pub fn new(
-        config: &impl Serialize,
-        genesis_l1: BlockNumHash,
-        genesis_l2: u64,
-        api: Arc<dyn ConsensusApi>,
-    ) -> Result<Self, serde_json::Error> {
-        Ok(Self { config: to_raw_value(config)?.into(), genesis_l1, genesis_l2, api })
+    /// `config` is what `optimism_rollupConfig` answers.
+    pub const fn new(config: Arc<RollupConfig>, api: Arc<dyn ConsensusApi>) -> Self {
+        Self { config, api }
     }
 
     /// The consensus side.

@@ -1,56 +1,7 @@
-//! Blocks and status as op-node writes them: numbers are numbers, and nothing is ever left out.
+//! Status as op-node writes it: numbers are numbers, and nothing is ever left out.
 
-use alloy_eips::BlockNumHash;
-use alloy_primitives::B256;
+use ascribe_chainspec::{BlockId, L1BlockRef, L2BlockRef};
 use serde::{Deserialize, Serialize};
-
-/// A block by hash and number.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct BlockId {
-    /// Hash.
-    pub hash: B256,
-    /// Number.
-    pub number: u64,
-}
-
-impl From<BlockNumHash> for BlockId {
-    fn from(BlockNumHash { number, hash }: BlockNumHash) -> Self {
-        Self { hash, number }
-    }
-}
-
-/// An L1 block.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct L1BlockRef {
-    /// Hash.
-    pub hash: B256,
-    /// Number.
-    pub number: u64,
-    /// The parent's hash.
-    pub parent_hash: B256,
-    /// Seconds.
-    pub timestamp: u64,
-}
-
-/// An L2 block and where it stands on L1.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct L2BlockRef {
-    /// Hash.
-    pub hash: B256,
-    /// Number.
-    pub number: u64,
-    /// The parent's hash.
-    pub parent_hash: B256,
-    /// Seconds.
-    pub timestamp: u64,
-    /// The L1 block whose deposits it may hold.
-    #[serde(rename = "l1origin")]
-    pub l1_origin: BlockId,
-    /// Blocks since the first with this origin.
-    pub sequence_number: u64,
-}
 
 /// The answer to `optimism_syncStatus`. What is not known is zero.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,6 +41,7 @@ pub struct SafeHeadResponse {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloy_primitives::B256;
     use serde_json::json;
 
     #[test]

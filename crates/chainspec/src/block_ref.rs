@@ -1,15 +1,32 @@
-//! What places an L2 block in both chains.
+//! What places a block in its chain, and an L2 block in both. In JSON as op-node writes it, numbers as
+//! numbers.
 
 use std::fmt;
 
-use alloy_consensus::Header;
+use alloy_consensus::{Header, Transaction};
 use alloy_eips::BlockNumHash;
 use alloy_primitives::B256;
+use op_alloy_consensus::OpBlock;
+use reth_primitives_traits::RecoveredBlock;
 use serde::{Deserialize, Serialize};
 
 use crate::{BlockId, L1Attributes, RollupConfig, SystemConfigError};
 
-/// An L2 block with its L1 origin. In JSON as op-node writes it, numbers as numbers.
+/// An L1 block.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct L1BlockRef {
+    /// Hash.
+    pub hash: B256,
+    /// Number.
+    pub number: u64,
+    /// Hash of the block before.
+    pub parent_hash: B256,
+    /// Seconds since 1970.
+    pub timestamp: u64,
+}
+
+/// An L2 block with its L1 origin.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct L2BlockRef {
@@ -29,11 +46,23 @@ pub struct L2BlockRef {
 }
 
 impl L2BlockRef {
+    /// The place of a block.
+    ///
+    /// # Errors
+    /// As [`of_header`](Self::of_header).
+    pub fn of_block(
+        rollup: &RollupConfig,
+        block: &RecoveredBlock<OpBlock>,
+    ) -> Result<Self, SystemConfigError> {
+        let attributes = block.body().transactions.first().map_or(&[][..], |tx| tx.input());
+        Self::of_header(rollup, block.hash(), block.header(), attributes)
+    }
+
     /// Reads a block's place off its header and the calldata of its first transaction.
     ///
     /// # Errors
     /// If that is no L1-attributes deposit, or a block with the number of the genesis is not it.
-    pub fn of_block(
+    pub fn of_header(
         rollup: &RollupConfig,
         hash: B256,
         header: &Header,
