@@ -7,6 +7,7 @@ pub mod deposit;
 mod error;
 pub mod extra_data;
 mod file;
+pub mod genesis;
 mod hardforks;
 mod header;
 pub mod predeploys;
