@@ -4,7 +4,10 @@ use std::{error::Error, ffi::OsString, process::ExitCode};
 
 use ascribe_node::{
     args::{DatadirArgs, DbArgs, NodeArgs, ObserveArgs},
-    config_file, database, launch, logging,
+    config_file, database,
+    devnet::{self, DevnetArgs},
+    genesis::{self, GenesisArgs},
+    launch, logging,
 };
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
@@ -22,6 +25,10 @@ enum Command {
     Node(Box<NodeArgs>),
     /// Begin a database with the genesis of a chain
     Init(OfflineArgs),
+    /// Make genesis.json and rollup.json of a new chain
+    Genesis(GenesisArgs),
+    /// Start an L1, a new rollup on it, and its sequencer
+    Devnet(Box<DevnetArgs>),
     /// Look after a database that no node has open
     #[command(subcommand)]
     Db(DbCommand),
@@ -85,7 +92,9 @@ enum Stop {
 
 /// The command line, filled up from the environment and, for `node`, from the TOML file.
 fn parse(mut line: Vec<OsString>) -> Result<Cli, Stop> {
-    let command = Cli::command().mut_subcommands(config_file::with_environment);
+    let command = Cli::command()
+        .mut_subcommands(config_file::with_environment)
+        .mut_subcommand("devnet", devnet::with_defaults);
     let matches = command.clone().try_get_matches_from(&line).map_err(Stop::Clap)?;
     let cli = Cli::from_arg_matches(&matches).map_err(Stop::Clap)?;
     let (Command::Node(args), Some(("node", node))) = (&cli.command, matches.subcommand()) else {
@@ -103,6 +112,13 @@ fn run(command: Command) -> Result<(), Box<dyn Error>> {
         Command::Node(args) => {
             logging::start(&args.observe)?;
             tokio::runtime::Runtime::new()?.block_on(launch::run(&args))?;
+        }
+        Command::Genesis(args) => {
+            println!("{}", tokio::runtime::Runtime::new()?.block_on(genesis::run(&args))?);
+        }
+        Command::Devnet(args) => {
+            logging::start(&args.observe)?;
+            tokio::runtime::Runtime::new()?.block_on(devnet::run(&args))?;
         }
         Command::Init(it) => {
             logging::start(&it.observe)?;

@@ -3,7 +3,9 @@
 pub mod args;
 pub mod config_file;
 pub mod database;
+pub mod devnet;
 mod duration;
+pub mod genesis;
 pub mod launch;
 pub mod logging;
 mod monitor;
