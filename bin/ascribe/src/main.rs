@@ -2,6 +2,7 @@
 
 use std::{error::Error, ffi::OsString, process::ExitCode};
 
+use ascribe_bench::BenchCommand;
 use ascribe_node::{
     args::{DatadirArgs, DbArgs, NodeArgs, ObserveArgs},
     config_file, database,
@@ -10,6 +11,10 @@ use ascribe_node::{
     launch, logging,
 };
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+
+/// Blocks are executed and hashed on all cores, and much of what one thread allocates another frees. RocksDB uses it too.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// An OP Stack rollup node for AI attribution.
 #[derive(Parser, Debug)]
@@ -32,6 +37,9 @@ enum Command {
     /// Look after a database that no node has open
     #[command(subcommand)]
     Db(DbCommand),
+    /// Measure this machine: a table, or with --json one object
+    #[command(subcommand)]
+    Bench(BenchCommand),
 }
 
 #[derive(Subcommand, Debug)]
@@ -142,6 +150,7 @@ fn run(command: Command) -> Result<(), Box<dyn Error>> {
             logging::start(&it.observe)?;
             println!("head is {}", database::unwind(&it.datadir, &it.db, to)?);
         }
+        Command::Bench(command) => ascribe_bench::run(&command)?,
     }
     Ok(())
 }
