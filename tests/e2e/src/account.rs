@@ -83,7 +83,7 @@ impl Account {
             chain_id: self.chain_id,
             nonce: self.nonce,
             gas_limit,
-            max_fee_per_gas: 10_000_000_000,
+            max_fee_per_gas: 100_000_000_000,
             max_priority_fee_per_gas: 1_000_000,
             to,
             value,

@@ -115,6 +115,14 @@ impl NodeOptions {
         it
     }
 
+    /// Starts the node and does not wait for anything.
+    ///
+    /// # Panics
+    /// If it cannot be started.
+    pub fn spawn(&self) -> Process {
+        Process::spawn("ascribe node", self.command(&Ports::free()), &self.log())
+    }
+
     /// Starts the node and waits until it answers.
     ///
     /// # Panics
@@ -133,8 +141,7 @@ impl NodeOptions {
     /// # Panics
     /// If it does neither.
     pub fn try_start(&self) -> Result<AscribeNode, (ExitStatus, String)> {
-        let ports =
-            Ports { http: free_port(), ws: free_port(), auth: free_port(), metrics: free_port() };
+        let ports = Ports::free();
         let before = std::fs::metadata(self.log()).map_or(0, |file| file.len());
         let mut process = Process::spawn("ascribe node", self.command(&ports), &self.log());
         let secret_file = self.datadir().join("jwt.hex");
@@ -171,6 +178,12 @@ struct Ports {
     ws: u16,
     auth: u16,
     metrics: u16,
+}
+
+impl Ports {
+    fn free() -> Self {
+        Self { http: free_port(), ws: free_port(), auth: free_port(), metrics: free_port() }
+    }
 }
 
 fn read_secret(path: &Path) -> Option<JwtSecret> {

@@ -81,9 +81,7 @@ impl Process {
     /// # Panics
     /// If there is no such process any more.
     pub fn signal(&self, signal: &str) {
-        let pid = self.pid().to_string();
-        let sent = Command::new("kill").args(["-s", signal, &pid]).status();
-        assert!(sent.is_ok_and(|status| status.success()), "cannot signal {}", self.name);
+        assert!(send_signal(self.pid(), signal), "cannot signal {}", self.name);
     }
 
     /// Waits for the end.
@@ -137,6 +135,12 @@ fn read_from(path: &Path, offset: u64) -> String {
         let _ = file.read_to_end(&mut bytes);
     }
     String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// Sends a signal by name, such as `KILL`, to a process. False if there is none of that id.
+pub fn send_signal(pid: u32, signal: &str) -> bool {
+    let sent = Command::new("sh").args(["-c", &format!("kill -s {signal} {pid}")]).output();
+    sent.is_ok_and(|output| output.status.success())
 }
 
 /// Asks again and again, with pauses of up to 100 ms, until there is an answer.

@@ -10,9 +10,12 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use alloy_rpc_types_engine::{Claims, JwtSecret};
+use alloy_rpc_types_engine::JwtSecret;
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use hmac::{Hmac, Mac};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
+use sha2::Sha256;
 use tokio::runtime::Runtime;
 
 /// No answer takes longer in a test.
@@ -169,7 +172,7 @@ impl Rpc {
         let mut request =
             self.client.post(&self.url).header("content-type", "application/json").body(body);
         if let Some(secret) = &self.secret {
-            request = request.bearer_auth(token(secret, 0));
+            request = request.bearer_auth(token(secret, json!({"iat": unix_time()})));
         }
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -195,11 +198,22 @@ impl Rpc {
     }
 }
 
-/// A token of the Engine API that was made `skew` seconds after now.
-pub(crate) fn token(secret: &JwtSecret, skew: i64) -> String {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    let claims = Claims { iat: now.saturating_add_signed(skew), exp: None };
-    secret.encode(&claims).expect("a token")
+/// Seconds since 1970.
+pub fn unix_time() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
+/// A token of the Engine API with these claims.
+///
+/// # Panics
+/// Never: a key may have any length.
+pub fn token(secret: &JwtSecret, claims: Value) -> String {
+    let part = |value: Value| BASE64_URL_SAFE_NO_PAD.encode(value.to_string());
+    let text = format!("{}.{}", part(json!({"alg": "HS256", "typ": "JWT"})), part(claims));
+    let mut mac =
+        Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("a key of any length will do");
+    mac.update(text.as_bytes());
+    format!("{text}.{}", BASE64_URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes()))
 }
 
 fn transport(error: &reqwest::Error) -> CallError {

@@ -1,0 +1,593 @@
+//! What nobody should send, keep or start, and what is said about it. After each the node is up, or
+//! has ended with a clear message; and nothing is lost or half written.
+
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    os::unix::fs::FileExt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use alloy_consensus::TxEip1559;
+use alloy_primitives::{Address, B256, Bytes, TxKind, U256};
+use alloy_rpc_types_engine::JwtSecret;
+use ascribe_e2e::{
+    Account, AscribeNode, Driver, Fork, Load, NodeOptions, Rpc, TestChain, token, unix_time,
+    wait_until,
+};
+use serde_json::{Value, json};
+
+fn start() -> (TestChain, AscribeNode) {
+    let chain = TestChain::new(Fork::Karst);
+    let node = NodeOptions::new(&chain).start();
+    (chain, node)
+}
+
+/// A stopped node with `blocks` blocks of load, and their newest hash.
+fn stopped_with(blocks: u64) -> (TestChain, NodeOptions, B256) {
+    let (chain, node) = start();
+    let mut driver = Driver::new(&node);
+    let load = Load::new(&chain, 3, 2, 10);
+    for number in 1..=blocks {
+        driver.extend(load.block(number, 0)).expect("a block");
+    }
+    (chain, node.stop(), driver.head().hash)
+}
+
+#[track_caller]
+fn assert_alive(node: &mut AscribeNode) {
+    assert!(node.process.is_running(), "{}", node.process.output_end());
+    assert_eq!(node.rpc.call::<String>("eth_chainId", json!([])), "0x385");
+}
+
+/// Runs the node, which must end by itself. Returns what it printed.
+#[track_caller]
+fn refused_start(options: &NodeOptions) -> String {
+    match options.try_start() {
+        Ok(node) => panic!("the node should not start: {}", node.process.output_end()),
+        Err((status, output)) => {
+            assert!(!status.success(), "{output}");
+            assert!(!output.contains("panicked"), "{output}");
+            output
+        }
+    }
+}
+
+#[test]
+fn transactions_that_the_pool_refuses() {
+    let (chain, mut node) = start();
+    let mut driver = Driver::new(&node);
+    let account = Account::dev(0, chain.chain_id);
+    let friend = TxKind::Call(Address::with_last_byte(7));
+    let tx = account.transaction(friend, U256::from(1), Bytes::new(), 21_000);
+    let send = |raw: Bytes| node.rpc.try_call::<B256>("eth_sendRawTransaction", json!([raw]));
+    let good = account.sign(tx.clone());
+    let cut = good.slice(..good.len() - 1);
+    let longer: Bytes = [&good[..], &[0]].concat().into();
+    let mut other_sender = good.to_vec();
+    let end = other_sender.len();
+    other_sender[end - 1] ^= 1;
+    let mut bad_v = good.to_vec();
+    // …, y parity, 0xa0, r, 0xa0, s
+    bad_v[end - 67] = 0x05;
+
+    let wei = |ether: u64| U256::from(ether) * U256::from(10).pow(U256::from(18));
+    let huge = vec![0; 200_000];
+    let cases: [(&str, Bytes, &str); 21] = [
+        ("nothing", Bytes::new(), "typed transaction too short"),
+        ("one byte", Bytes::from_static(&[2]), "typed transaction too short"),
+        ("no list", Bytes::from_static(&[2, 0x80]), "rlp"),
+        ("an empty list", Bytes::from_static(&[2, 0xc0]), "rlp"),
+        ("a list longer than it is", Bytes::from_static(&[2, 0xfb, 0xff, 0xff, 0xff, 0xff]), "rlp"),
+        ("a cut transaction", cut, "rlp"),
+        ("a byte too many", longer, "rlp"),
+        ("an unknown type", Bytes::from_static(&[0x50, 0xc0]), "transaction type not supported"),
+        (
+            "a deposit",
+            ascribe_e2e::l1_attributes(1),
+            "transaction type not supported: received type 126",
+        ),
+        ("a wrong parity", bad_v.into(), ""),
+        ("a sender without ether", other_sender.into(), "insufficient funds"),
+        (
+            "a foreign chain id",
+            account.sign(TxEip1559 { chain_id: 1, ..tx.clone() }),
+            "invalid chain id for signer: have 1 want 901",
+        ),
+        (
+            "too little gas",
+            account.sign(TxEip1559 { gas_limit: 20_999, ..tx.clone() }),
+            "intrinsic gas too low: gas 20999, minimum needed 21000",
+        ),
+        (
+            "too much gas",
+            account.sign(TxEip1559 {
+                gas_limit: 70_000_000,
+                max_fee_per_gas: 2_000_000_000,
+                ..tx.clone()
+            }),
+            "gas limit",
+        ),
+        (
+            "gas above EIP-7825",
+            account.sign(TxEip1559 {
+                gas_limit: 16_777_217,
+                max_fee_per_gas: 2_000_000_000,
+                ..tx.clone()
+            }),
+            "gas limit too high (cap: 16777216, tx: 16777217)",
+        ),
+        (
+            "a tip above the fee",
+            account.sign(TxEip1559 { max_priority_fee_per_gas: 200_000_000_000, ..tx.clone() }),
+            "max priority fee per gas higher than max fee per gas",
+        ),
+        (
+            "no tip",
+            account.sign(TxEip1559 { max_priority_fee_per_gas: 0, ..tx.clone() }),
+            "gas tip cap 0, minimum needed 1",
+        ),
+        (
+            "more than there is",
+            account.sign(TxEip1559 { value: wei(20_000), ..tx.clone() }),
+            "insufficient funds for gas * price + value",
+        ),
+        (
+            "more than 2^256",
+            account.sign(TxEip1559 { value: U256::MAX, ..tx.clone() }),
+            "insufficient funds",
+        ),
+        (
+            "a fee above one ether",
+            account.sign(TxEip1559 { max_fee_per_gas: 100_000_000_000_000, ..tx.clone() }),
+            "exceeds the configured cap (1.00 ether)",
+        ),
+        (
+            "a large transaction",
+            account.sign(TxEip1559 { input: huge.into(), gas_limit: 9_000_000, ..tx.clone() }),
+            "oversized data",
+        ),
+    ];
+    for (what, raw, says) in cases {
+        let refused = send(raw).expect_err(what).into_rpc();
+        assert_eq!(refused.code, -32000, "{what}: {refused}");
+        assert!(refused.message.contains(says), "{what}: {refused}");
+    }
+    for (params, what) in [
+        (json!([]), "nothing"),
+        (json!([7]), "a number"),
+        (json!(["02"]), "no prefix"),
+        (json!(["0x2"]), "half a byte"),
+        (json!(["0xzz"]), "no hexadecimal"),
+        (json!({"raw": "0x02"}), "an object"),
+    ] {
+        let refused = node.rpc.refused("eth_sendRawTransaction", params);
+        assert_eq!(refused.code, -32602, "{what}: {refused}");
+    }
+
+    // Twice, underpriced, in the past, and ahead of its time.
+    send(good.clone()).expect("a good one");
+    let again = send(good).expect_err("twice").into_rpc();
+    assert_eq!((again.code, again.message.as_str()), (-32000, "already known"));
+    let cheap = TxEip1559 { value: U256::from(2), ..tx.clone() };
+    let refused = send(account.sign(cheap)).expect_err("no bump").into_rpc();
+    assert_eq!(refused.message, "replacement transaction underpriced");
+    let ahead = account.sign(TxEip1559 { nonce: 5, ..tx.clone() });
+    send(ahead).expect("a gap waits");
+    let status: Value = node.rpc.call("txpool_status", json!([]));
+    assert_eq!(status, json!({"pending": "0x1", "queued": "0x1"}));
+    // The gap stays out of blocks.
+    let built = driver.extend_from_pool().expect("a block");
+    assert_eq!(built.payload.transactions.len(), 2);
+    let old = account.sign(TxEip1559 { value: U256::from(3), ..tx.clone() });
+    let refused = send(old).expect_err("the past").into_rpc();
+    assert!(refused.message.starts_with("nonce too low"), "{refused}");
+    let pending: U256 =
+        node.rpc.call("eth_getTransactionCount", json!([account.address(), "pending"]));
+    assert_eq!(pending, U256::from(1));
+    assert_alive(&mut node);
+}
+
+#[test]
+fn requests_that_are_no_requests() {
+    let (_chain, mut node) = start();
+    let rpc = &node.rpc;
+    let error = |body: &str| -> Value {
+        let (_, text) = rpc.post(body.to_owned(), &[]).expect("an answer");
+        let answer: Value = serde_json::from_str(&text).unwrap_or_else(|_| panic!("{text}"));
+        answer["error"]["code"].clone()
+    };
+    let deep_list = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+    let deep_params =
+        format!(r#"{{"jsonrpc":"2.0","id":1,"method":"eth_call","params":{deep_list}}}"#);
+    for (body, code, what) in [
+        ("{", -32700, "half an object"),
+        ("nonsense", -32700, "no JSON"),
+        (
+            "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"eth_chainId\"}x",
+            -32700,
+            "something after it",
+        ),
+        ("{}", -32600, "an empty object"),
+        ("[]", -32600, "an empty batch"),
+        ("7", -32600, "a number"),
+        (r#"{"jsonrpc":"1.0","id":1,"method":"eth_chainId"}"#, -32600, "another version"),
+        (r#"{"jsonrpc":"2.0","id":1}"#, -32600, "no method"),
+        (r#"{"jsonrpc":"2.0","id":{},"method":"eth_chainId"}"#, -32600, "an object as id"),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"eth_nothing"}"#, -32601, "no such method"),
+        (
+            r#"{"jsonrpc":"2.0","id":1,"method":"eth_chainId","params":7}"#,
+            -32602,
+            "a number as parameters",
+        ),
+        (
+            r#"{"jsonrpc":"2.0","id":1,"method":"eth_getBalance","params":[]}"#,
+            -32602,
+            "no parameters",
+        ),
+        (
+            r#"{"jsonrpc":"2.0","id":1,"method":"eth_getBalance","params":["0x12","latest"]}"#,
+            -32602,
+            "a short address",
+        ),
+    ] {
+        assert_eq!(error(body), json!(code), "{what}");
+    }
+    // Deep nesting is refused or cut off, and takes nobody's stack.
+    for body in [deep_list, deep_params] {
+        let (status, text) = rpc.post(body, &[]).expect("an answer");
+        let answer: Value = serde_json::from_str(&text).unwrap_or_default();
+        let refused = answer.pointer("/error/code").or_else(|| answer.pointer("/0/error/code"));
+        assert!(status != 200 || refused.is_some(), "{status}: {}", &text[..text.len().min(300)]);
+    }
+    // What nobody knows is passed over.
+    let extra = r#"{"jsonrpc":"2.0","id":1,"method":"eth_chainId","params":[],"extra":{"a":1}}"#;
+    let (status, text) = rpc.post(extra, &[]).expect("an answer");
+    assert_eq!((status, text.contains("0x385")), (200, true), "{text}");
+    let call = json!([{"to": Address::ZERO, "somethingNew": 1}, "latest"]);
+    assert_eq!(rpc.call::<String>("eth_call", call), "0x");
+
+    // Batches: as long as geth takes them, one error for a longer one, and a bomb of answers.
+    let ask = json!({"jsonrpc": "2.0", "id": 1, "method": "eth_chainId", "params": []});
+    let (_, text) = rpc.post(json!(vec![ask.clone(); 1000]).to_string(), &[]).expect("an answer");
+    let answers: Vec<Value> = serde_json::from_str(&text).expect("a list");
+    assert!(answers.len() == 1000 && answers.iter().all(|it| it["result"] == "0x385"));
+    let (_, text) = rpc.post(json!(vec![ask; 1001]).to_string(), &[]).expect("an answer");
+    let answers: Vec<Value> = serde_json::from_str(&text).expect("a list");
+    assert_eq!(answers.len(), 1);
+    assert_eq!(answers[0]["error"]["code"], -32600);
+    let block = json!({"jsonrpc": "2.0", "id": 1, "method": "eth_getBlockByNumber", "params": ["0x0", true]});
+    let nested = json!([[block, block], [block]]);
+    let (_, text) = rpc.post(nested.to_string(), &[]).expect("an answer");
+    assert!(text.contains("-32600"), "{text}");
+
+    // Bodies: too large, said to be large, of another type, by another method, half sent.
+    let large = vec![b' '; 16 << 20];
+    let (status, _) = rpc.post(large, &[]).expect("an answer");
+    assert_eq!(status, 413);
+    let (status, _) = rpc.post("{}", &[("content-type", "text/plain")]).expect("an answer");
+    assert_eq!(status, 415);
+    let (status, _) = rpc.post("{}", &[("host", "evil.example")]).expect("an answer");
+    assert_eq!(status, 403);
+    let address = rpc.url().trim_start_matches("http://");
+    let raw = |request: &str| -> String {
+        let mut stream = TcpStream::connect(address).expect("a connection");
+        stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a time limit");
+        stream.write_all(request.as_bytes()).expect("sent");
+        let mut answer = [0; 512];
+        let length = stream.read(&mut answer).unwrap_or_default();
+        String::from_utf8_lossy(&answer[..length]).into_owned()
+    };
+    let head = "host: 127.0.0.1\r\ncontent-type: application/json\r\n";
+    assert!(raw(&format!("DELETE / HTTP/1.1\r\n{head}\r\n")).contains(" 405"));
+    assert!(
+        raw(&format!("POST / HTTP/1.1\r\n{head}content-length: 999999999999\r\n\r\n{{"))
+            .contains(" 413")
+    );
+    assert!(raw("nonsense\r\n\r\n").contains(" 400"));
+    let half = format!("POST / HTTP/1.1\r\n{head}content-length: 100\r\n\r\n{{");
+    let mut hanging: Vec<TcpStream> = (0..50)
+        .map(|_| {
+            let mut stream = TcpStream::connect(address).expect("a connection");
+            stream.write_all(half.as_bytes()).expect("sent");
+            stream
+        })
+        .collect();
+    assert_alive(&mut node);
+    hanging.clear();
+    assert_alive(&mut node);
+}
+
+#[test]
+fn tokens_that_open_nothing() {
+    let (_chain, mut node) = start();
+    let url = node.engine.rpc.url().to_owned();
+    let now = unix_time();
+    let at = |iat: u64| token(&node.secret, json!({"iat": iat}));
+    let body = r#"{"jsonrpc":"2.0","id":1,"method":"eth_chainId","params":[]}"#;
+    let ask = |authorization: Option<String>| -> (u16, String) {
+        let value = authorization.unwrap_or_default();
+        let headers = [("authorization", value.as_str())];
+        let headers = if value.is_empty() { &headers[..0] } else { &headers[..] };
+        Rpc::new(url.clone()).post(body, headers).expect("an answer")
+    };
+    let bearer = |token: String| Some(format!("Bearer {token}"));
+    let good = at(now);
+    let (head, _) = good.rsplit_once('.').expect("three parts");
+    for (authorization, says) in [
+        (None, "missing token"),
+        (Some("Basic YTpi".to_owned()), "missing token"),
+        (bearer("nonsense".into()), "token contains an invalid number of segments"),
+        (bearer(format!("{head}.")), "signature is invalid"),
+        (bearer(token(&JwtSecret::random(), json!({"iat": now}))), "signature is invalid"),
+        (bearer(at(now - 90)), "stale token"),
+        (bearer(at(now + 90)), "future token"),
+        (bearer(token(&node.secret, json!({"iat": now, "exp": now - 1}))), "token is expired"),
+        (bearer(token(&node.secret, json!({}))), "missing issued-at"),
+    ] {
+        let (status, text) = ask(authorization.clone());
+        assert_eq!((status, text.trim()), (401, says), "{authorization:?}");
+    }
+    // A clock that is off by less than a minute is forgiven.
+    for iat in [now - 50, now, now + 50] {
+        let (status, text) = ask(bearer(at(iat)));
+        assert_eq!((status, text.contains("0x385")), (200, true), "{text}");
+    }
+    // The public port has no engine.
+    let refused = node.rpc.refused("engine_exchangeCapabilities", json!([[]]));
+    assert_eq!(refused.code, -32601);
+    // Behind the door, what cannot be read is refused as elsewhere.
+    for params in [json!([]), json!([{}]), json!(["x"]), json!([{"headBlockHash": "0x1"}])] {
+        let refused = node.engine.rpc.refused("engine_forkchoiceUpdatedV3", params.clone());
+        assert_eq!(refused.code, -32602, "{params}");
+        let refused = node.engine.rpc.refused("engine_newPayloadV4", params.clone());
+        assert_eq!(refused.code, -32602, "{params}");
+    }
+    assert_alive(&mut node);
+}
+
+#[test]
+fn a_folder_has_one_chain_and_one_node() {
+    let (chain, options, head) = stopped_with(20);
+
+    // The genesis of another chain.
+    let other = TestChain::with_id(Fork::Karst, 902);
+    let mut wrong = options.clone();
+    wrong.chain = other.genesis_file().to_string_lossy().into_owned();
+    let output = refused_start(&wrong);
+    // Two ids alone make one state; but the signatures of one are worth nothing on the other.
+    assert!(output.contains("incompatible genesis") || output.contains("chain"), "{output}");
+    let other = TestChain::new(Fork::Jovian);
+    let mut genesis = TestChain::genesis(Fork::Jovian, chain.chain_id);
+    genesis["timestamp"] = json!("0x1");
+    std::fs::write(other.genesis_file(), genesis.to_string()).expect("written");
+    wrong.chain = other.genesis_file().to_string_lossy().into_owned();
+    let output = refused_start(&wrong);
+    assert!(output.contains("database contains incompatible genesis"), "{output}");
+    let (status, output) = wrong.run(&["db", "verify"], &[]);
+    assert!(!status.success() && output.contains("incompatible genesis"), "{output}");
+
+    // Two at a time.
+    let mut first = options.start();
+    let output = refused_start(&options);
+    assert!(output.contains("is in use by another process"), "{output}");
+    let (status, output) = options.run(&["db", "verify"], &[]);
+    assert!(!status.success() && output.contains("is in use by another process"), "{output}");
+    assert_alive(&mut first);
+    assert_eq!(first.head(), (20, head));
+    // A port that is taken.
+    let port = first.rpc.url().rsplit_once(':').expect("a port").1.to_owned();
+    let elsewhere = NodeOptions::new(&chain).with(&["--metrics", &format!("127.0.0.1:{port}")]);
+    let output = refused_start(&elsewhere);
+    assert!(
+        output.to_lowercase().contains("address already in use")
+            || output.contains("cannot be used multiple times"),
+        "{output}"
+    );
+    first.stop();
+    let (status, output) = options.run(&["db", "verify"], &[]);
+    assert!(status.success(), "{output}");
+}
+
+#[test]
+fn flags_and_files_that_are_wrong() {
+    let chain = TestChain::new(Fork::Karst);
+    let base = NodeOptions::new(&chain);
+    let file = |name: &str, text: &str| -> String {
+        let path = base.folder().join(name);
+        std::fs::write(&path, text).expect("written");
+        path.to_str().expect("a path in UTF-8").to_owned()
+    };
+    let cases: Vec<(Vec<String>, Vec<&str>)> = vec![
+        (vec!["--no-such-flag".into()], vec!["unexpected argument '--no-such-flag'"]),
+        (vec!["--rpc.gascap".into(), "much".into()], vec!["invalid value 'much'", "--rpc.gascap"]),
+        (vec!["--txpool.pricebump".into(), "-1".into()], vec!["-1"]),
+        (vec!["--db.sync".into(), "often".into()], vec!["often", "--db.sync"]),
+        (
+            vec!["--config".into(), "/no/such/file".into()],
+            vec!["cannot read the configuration file /no/such/file"],
+        ),
+        (
+            vec!["--config".into(), file("broken.toml", "[http\n")],
+            vec!["broken.toml is not valid TOML"],
+        ),
+        (
+            vec!["--config".into(), file("unknown.toml", "[http]\nprot = 1\n")],
+            vec!["there is no flag --http.prot"],
+        ),
+        (vec!["--config".into(), file("kind.toml", "[rpc]\ngascap = \"much\"\n")], vec!["much"]),
+        (
+            vec!["--authrpc.jwtsecret".into(), file("short.hex", "0x1234")],
+            vec!["invalid JWT secret: expected 64 hexadecimal digits, got 4 characters"],
+        ),
+    ];
+    for (args, says) in cases {
+        let mut options = base.clone();
+        options.args.extend(args.clone());
+        let output = refused_start(&options);
+        for says in says {
+            assert!(output.contains(says), "{args:?}: {output}");
+        }
+    }
+    for (name, text, says) in [
+        ("no.json", None, "no.json"),
+        ("cut.json", Some("{\"config\":"), "cut.json"),
+        ("empty.json", Some("{}"), "empty.json"),
+    ] {
+        let mut options = base.clone();
+        options.chain = match text {
+            Some(text) => file(name, text),
+            None => base.folder().join(name).to_string_lossy().into_owned(),
+        };
+        let output = refused_start(&options);
+        assert!(output.contains(says), "{name}: {output}");
+    }
+    let mut options = base.clone();
+    options.env.push(("ASCRIBE_RPC_GASCAP".into(), "much".into()));
+    assert!(refused_start(&options).contains("much"));
+    // None of this has left a database behind that a good start would trip over.
+    assert_eq!(base.start().head().0, 0);
+}
+
+fn files(folder: &Path, suffix: &str) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).expect("a folder");
+    let mut found: Vec<PathBuf> = entries
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.to_string_lossy().contains(suffix))
+        .collect();
+    found.sort();
+    found
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("a folder");
+    for entry in std::fs::read_dir(from).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        let target = to.join(path.file_name().expect("a name"));
+        if path.is_dir() {
+            copy_folder(&path, &target);
+        } else {
+            std::fs::copy(&path, target).expect("a copy");
+        }
+    }
+}
+
+#[test]
+fn a_database_that_is_damaged() {
+    let (_chain, options, head) = stopped_with(40);
+    let (status, output) = options.run(&["db", "verify"], &[]);
+    assert!(status.success(), "{output}");
+    let data = options.datadir().join("db");
+    let whole = options.folder().join("whole");
+    copy_folder(&data, &whole);
+    let restore = || {
+        std::fs::remove_dir_all(&data).expect("removed");
+        copy_folder(&whole, &data);
+    };
+
+    // A byte flipped in the middle of a table.
+    let tables = files(&data, ".sst");
+    assert!(!tables.is_empty(), "a stopped node has its state in tables");
+    for table in &tables {
+        let length = std::fs::metadata(table).expect("a file").len();
+        for at in [length / 7, length / 2, length - 60] {
+            let file =
+                std::fs::File::options().read(true).write(true).open(table).expect("a table");
+            let mut byte = [0];
+            file.read_exact_at(&mut byte, at).expect("read");
+            file.write_all_at(&[byte[0] ^ 0x55], at).expect("written");
+            drop(file);
+            let (status, output) = options.run(&["db", "verify"], &[]);
+            assert!(!status.success(), "{} at {at} of {length}: {output}", table.display());
+            assert!(output.contains("corrupt database"), "{} at {at}: {output}", table.display());
+            assert!(!output.contains("panicked"), "{output}");
+            restore();
+        }
+    }
+    // A manifest cut short, a pointer to none, a table that is gone.
+    let manifest = files(&data, "MANIFEST").pop().expect("a manifest");
+    let length = std::fs::metadata(&manifest).expect("a file").len();
+    let file = std::fs::File::options().write(true).open(&manifest).expect("the manifest");
+    file.set_len(length / 2).expect("cut");
+    let output = refused_start(&options);
+    assert!(output.contains("corrupt database"), "{output}");
+    restore();
+    std::fs::write(data.join("CURRENT"), "MANIFEST-999999\n").expect("written");
+    assert!(refused_start(&options).contains("corrupt database"));
+    restore();
+    std::fs::remove_file(&tables[0]).expect("removed");
+    assert!(refused_start(&options).contains("corrupt database"));
+    restore();
+
+    // Put back as it was, it is as it was.
+    let (status, output) = options.run(&["db", "verify"], &[]);
+    assert!(status.success(), "{output}");
+    assert_eq!(options.start().head(), (40, head));
+}
+
+/// Writing stops at a file size that the process may not pass. What was reported is there afterwards.
+#[test]
+fn a_disk_that_is_full() {
+    let chain = TestChain::new(Fork::Karst);
+    let mut options = NodeOptions::new(&chain);
+    // The database begins with room.
+    let node = options.start();
+    let mut driver = Driver::new(&node);
+    let load = Load::new(&chain, 4, 6, 60);
+    for number in 1..=10 {
+        driver.extend(load.block(number, 0)).expect("a block");
+    }
+    options = node.stop();
+
+    let wal = files(&options.datadir().join("db"), ".log");
+    let largest = wal.iter().map(|file| std::fs::metadata(file).map_or(0, |it| it.len())).max();
+    let room = largest.unwrap_or_default() + (1 << 20);
+    // In blocks of 512 bytes; without the trap the signal would end the process.
+    let limited = format!("trap '' XFSZ; ulimit -f {}; exec \"$@\"", room / 512);
+    options.wrapper = ["/bin/sh", "-c", &limited, "sh"].map(str::to_owned).to_vec();
+    let mut node = options.start();
+    driver.engine = node.engine.clone();
+    driver.reread();
+    let mut built = 0;
+    let error = loop {
+        let number = driver.head().number + 1;
+        match driver.extend(load.block(number, 0)) {
+            Ok(_) => built += 1,
+            Err(error) => break error,
+        }
+        assert!(built < 500, "writing {room} bytes never failed");
+    };
+    let refused = error.into_rpc();
+    assert_eq!(refused.code, -32603, "{refused}");
+    assert!(refused.message.contains("blocks cannot be persisted"), "{refused}");
+    // It says so, still answers, and still has its blocks in memory.
+    let (status, text) = node.monitor.get("/healthz").expect("an answer");
+    assert_eq!(status, 503, "{text}");
+    assert!(text.contains("blocks cannot be written"), "{text}");
+    assert_alive(&mut node);
+    let persisted = node.metric("ascribe_storage_persisted_block").unwrap_or_default();
+    let persisted = format!("{persisted}").parse().unwrap_or(10);
+    let reported = driver.block(persisted);
+    let healthy = node.kill();
+
+    // With room again nothing that was reported is gone, and the chain goes on.
+    let mut healthy = healthy;
+    healthy.wrapper.clear();
+    let (status, output) = healthy.run(&["db", "verify"], &[]);
+    assert!(status.success(), "{output}");
+    let node = healthy.start();
+    assert_eq!(node.canonical(reported.number), Some(reported.hash));
+    driver.engine = node.engine.clone();
+    driver.reread();
+    for _ in 0..20 {
+        let number = driver.head().number + 1;
+        driver.extend(load.block(number, 0)).expect("a block");
+    }
+    wait_until("a write", Duration::from_secs(20), || {
+        node.metric("ascribe_storage_persisted_block").filter(|number| *number > 0.0)
+    });
+    let head = driver.head();
+    let healthy = node.stop();
+    assert_eq!(healthy.start().head(), (head.number, head.hash));
+}

@@ -1,0 +1,247 @@
+//! `kill -9` at random moments while blocks are built, imported, reorganised and written.
+//!
+//! A block counts as reported once the metric `ascribe_storage_persisted_block` names it or one
+//! above it. After each kill the database is in order from its leaves to its root, every reported
+//! block is there, and the chain goes on from where it was.
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use alloy_primitives::B256;
+use ascribe_e2e::{
+    AscribeNode, BlockRef, CallError, Driver, Fork, Load, NodeOptions, TestChain, say, send_signal,
+};
+use rand::{Rng, SeedableRng, rngs::StdRng};
+
+/// What must be on disk, whatever happens.
+#[derive(Debug, Default)]
+struct Reported {
+    newest: Option<BlockRef>,
+    /// While a fork choice that takes blocks off the chain is under way: the last block that stays.
+    rewinding_to: Option<BlockRef>,
+    reports: u64,
+}
+
+impl Reported {
+    /// The newest block that has to be there.
+    fn required(&self) -> Option<BlockRef> {
+        match (self.newest, self.rewinding_to) {
+            (Some(newest), Some(stays)) if stays.number < newest.number => Some(stays),
+            (newest, _) => newest,
+        }
+    }
+
+    /// Asks the node. Nothing else must be under way.
+    fn ask(&mut self, node: &AscribeNode, driver: &Driver) {
+        self.newest = self.required();
+        self.rewinding_to = None;
+        let Some(number) = node.metric("ascribe_storage_persisted_block") else { return };
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a block number"
+        )]
+        let number = number as u64;
+        if self.newest.is_none_or(|newest| newest.number < number) {
+            self.reports += 1;
+            self.newest = Some(driver.block(number));
+        }
+    }
+}
+
+/// One consensus client with a mind of its own.
+struct Client {
+    driver: Driver,
+    load: Load,
+    rng: StdRng,
+    reported: Reported,
+    salt: u64,
+    reorgs: u64,
+    blocks: u64,
+}
+
+impl Client {
+    /// Works until the node is gone.
+    fn work(&mut self, node: &AscribeNode) {
+        loop {
+            let done = match self.rng.random_range(0..20) {
+                0 => self.rewind_and_rebuild(),
+                1 => self.change_sides(),
+                2 => self.label(),
+                _ => self.extend(),
+            };
+            match done {
+                Ok(()) => self.reported.ask(node, &self.driver),
+                Err(CallError::Transport(_)) => return,
+                Err(error) => panic!("the node refuses: {error}"),
+            }
+        }
+    }
+
+    fn extend(&mut self) -> Result<(), CallError> {
+        let number = self.driver.head().number + 1;
+        self.driver.extend(self.load.block(number, self.salt))?;
+        self.blocks += 1;
+        Ok(())
+    }
+
+    /// Somewhere up to 20 blocks below the head.
+    fn below(&mut self) -> BlockRef {
+        let head = self.driver.head().number;
+        let depth = self.rng.random_range(1..=20).min(head);
+        self.driver.block(head - depth)
+    }
+
+    /// Back to an older block, and another branch from there.
+    fn rewind_and_rebuild(&mut self) -> Result<(), CallError> {
+        let fork = self.below();
+        self.salt += 1;
+        self.reorgs += 1;
+        self.reported.rewinding_to = Some(fork);
+        self.driver.set_head(fork.hash)?;
+        for _ in 0..self.rng.random_range(0..4) {
+            self.extend()?;
+        }
+        Ok(())
+    }
+
+    /// To another branch and back again, with nothing built in between.
+    fn change_sides(&mut self) -> Result<(), CallError> {
+        let (old, fork) = (self.driver.head(), self.below());
+        self.salt += 1;
+        self.reorgs += 2;
+        self.reported.rewinding_to = Some(fork);
+        self.driver.set_head(fork.hash)?;
+        for _ in 0..self.rng.random_range(1..4) {
+            self.extend()?;
+        }
+        self.driver.set_head(old.hash)?;
+        Ok(())
+    }
+
+    /// Moves safe and finalized.
+    fn label(&mut self) -> Result<(), CallError> {
+        let head = self.driver.head();
+        let (safe, finalized) = (self.below(), self.driver.block(head.number / 2));
+        let finalized = if finalized.number < safe.number { finalized } else { safe };
+        let state = ascribe_e2e::ForkchoiceState {
+            head_block_hash: head.hash,
+            safe_block_hash: safe.hash,
+            finalized_block_hash: finalized.hash,
+        };
+        let updated = self.driver.engine.forkchoice_updated(state, None)?;
+        updated.payload_status.expect_valid(head.hash);
+        Ok(())
+    }
+
+    /// What must hold when the node is up again. Returns how many blocks were lost from memory.
+    fn check(&mut self, node: &AscribeNode) -> u64 {
+        let (before, required) = (self.driver.head().number, self.reported.required());
+        self.driver.engine = node.engine.clone();
+        self.driver.reread();
+        let head = self.driver.head();
+        if let Some(block) = required {
+            assert_eq!(
+                node.canonical(block.number),
+                Some(block.hash),
+                "block {} was reported as persisted; the head is {head:?}",
+                block.number
+            );
+        }
+        self.reported.newest = required;
+        self.reported.rewinding_to = None;
+        for tag in ["safe", "finalized"] {
+            if let Ok(Some(number)) = self.label_at(node, tag) {
+                assert!(number <= head.number, "{tag} is {number}, above the head {}", head.number);
+            }
+        }
+        before.saturating_sub(head.number)
+    }
+
+    fn label_at(&self, node: &AscribeNode, tag: &str) -> Result<Option<u64>, CallError> {
+        let params = serde_json::json!([tag, false]);
+        let block: serde_json::Value = node.rpc.try_call("eth_getBlockByNumber", params)?;
+        let Some(hash) = block["hash"].as_str() else { return Ok(None) };
+        let hash: B256 = hash.parse().expect("a hash");
+        let found = self.driver.canonical().iter().find(|block| block.hash == hash);
+        Ok(Some(found.unwrap_or_else(|| panic!("{tag} is not canonical: {block}")).number))
+    }
+}
+
+/// The database of a node that is not running.
+fn verify(options: &NodeOptions) -> Duration {
+    let started = Instant::now();
+    let (status, output) = options.run(&["db", "verify"], &[]);
+    assert!(status.success(), "db verify after a kill: {output}");
+    started.elapsed()
+}
+
+#[test]
+fn a_node_survives_being_killed() {
+    let kills = if std::env::var_os("ASCRIBE_LONG").is_some() { 200 } else { 25 };
+    let seed = std::env::var("ASCRIBE_SEED").ok().map(|text| text.parse().expect("a number"));
+    let seed: u64 = seed.unwrap_or_else(rand::random);
+    say(&format!("crash: ASCRIBE_SEED={seed}"));
+
+    let chain = TestChain::new(Fork::Karst);
+    let options = NodeOptions::new(&chain);
+    let node = options.start();
+    let mut client = Client {
+        driver: Driver::new(&node),
+        load: Load::new(&chain, 4, 6, 40),
+        rng: StdRng::seed_from_u64(seed),
+        reported: Reported::default(),
+        salt: 0,
+        reorgs: 0,
+        blocks: 0,
+    };
+    drop(node);
+
+    let started = Instant::now();
+    let (mut lost, mut verifying) = (0, Duration::ZERO);
+    for kill in 1..=kills {
+        // Now and then already while it opens the database.
+        if client.rng.random_ratio(1, 5) {
+            let mut opening = options.spawn();
+            thread::sleep(Duration::from_millis(client.rng.random_range(0..400)));
+            opening.kill();
+        } else {
+            let node = options.start();
+            lost += client.check(&node);
+            let after = Duration::from_millis(client.rng.random_range(0..1500));
+            let pid = node.process.pid();
+            thread::scope(|scope| {
+                scope.spawn(move || {
+                    thread::sleep(after);
+                    assert!(send_signal(pid, "KILL"), "the node was gone before it was killed");
+                });
+                client.work(&node);
+            });
+        }
+        verifying += verify(&options);
+        if kill % 25 == 0 {
+            say(&format!(
+                "crash: {kill} kills, head {}, {} blocks built, {} reorgs, {} reports, {lost} blocks lost from memory, {:?}",
+                client.driver.head().number,
+                client.blocks,
+                client.reorgs,
+                client.reported.reports,
+                started.elapsed()
+            ));
+        }
+    }
+    assert!(client.reported.reports > 0, "nothing was ever persisted");
+
+    // It goes on as if nothing had been, and a stop that is not a kill loses nothing.
+    let node = options.start();
+    client.check(&node);
+    for _ in 0..10 {
+        client.extend().expect("a block");
+    }
+    let head = client.driver.head();
+    let node = node.stop().start();
+    assert_eq!(node.head(), (head.number, head.hash));
+    say(&format!("crash: {kills} kills, db verify took {verifying:?} in all"));
+}

@@ -1,0 +1,299 @@
+//! Wallets and dapps against a running chain: cast and forge, viem and ethers.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use alloy_primitives::{Address, U256};
+use ascribe_e2e::{
+    Account, AscribeNode, Driver, Folder, Fork, NodeOptions, TestChain, find_program, say, skip,
+};
+use serde_json::{Value, json};
+
+/// Milliseconds from one block to the next.
+const BLOCK_TIME: u64 = 500;
+
+/// A chain that moves: a block every half second, filled from the pool.
+struct MovingChain {
+    chain: TestChain,
+    node: AscribeNode,
+    stop: Arc<AtomicBool>,
+    ticker: Option<JoinHandle<()>>,
+}
+
+impl MovingChain {
+    fn start() -> Self {
+        let chain = TestChain::new(Fork::Karst);
+        let node = NodeOptions::new(&chain).start();
+        let mut driver = Driver::new(&node);
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = stop.clone();
+        let ticker = thread::spawn(move || {
+            while !stopped.load(Ordering::Relaxed) {
+                let head = driver.head();
+                let mut attributes = driver.attributes(head, Vec::new());
+                attributes.no_tx_pool = None;
+                let id = driver.start_build(head, &attributes).expect("a job");
+                thread::sleep(Duration::from_millis(BLOCK_TIME));
+                let built = driver.finish_build(id).expect("a payload");
+                driver.import(&built).expect("our own block");
+                driver.set_head(built.payload.block_hash).expect("the head");
+            }
+        });
+        Self { chain, node, stop, ticker: Some(ticker) }
+    }
+
+    fn account(&self, index: usize) -> Account {
+        Account::dev(index, self.chain.chain_id)
+    }
+}
+
+impl Drop for MovingChain {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(ticker) = self.ticker.take() {
+            let ended = ticker.join();
+            if !thread::panicking() {
+                ended.expect("the chain kept moving");
+            }
+        }
+    }
+}
+
+fn here() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Runs a program to its end, which must be a success. Returns what it printed.
+#[track_caller]
+fn run(program: &Path, args: &[&str]) -> String {
+    let output = Command::new(program).args(args).output().expect("a program that starts");
+    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        output.status.success(),
+        "{} {args:?}: {}\n{stdout}{}",
+        program.display(),
+        output.status,
+        String::from_utf8_lossy(&output.stderr)
+    );
+    stdout
+}
+
+/// A forge project of `solidity/`, compiled. `None` if forge or its packages are not here.
+fn solidity(test: &str) -> Option<(PathBuf, Folder)> {
+    let contracts = here().join("../../contracts");
+    let (Some(forge), true) = (find_program("forge"), contracts.join("node_modules").is_dir())
+    else {
+        skip(test, "no forge, or no npm packages in contracts/ (scripts/contracts installs them)");
+        return None;
+    };
+    let contracts = contracts.canonicalize().expect("the folder");
+    let contracts = contracts.to_str().expect("a path in UTF-8");
+    let folder = Folder::new();
+    std::fs::create_dir(folder.join("src")).expect("a folder");
+    for file in ["Token.sol", "Exchange.sol"] {
+        let from = here().join("solidity").join(file);
+        std::fs::copy(from, folder.join("src").join(file)).expect("a copy");
+    }
+    let config = format!(
+        "[profile.default]\nlibs = []\nsolc = \"{contracts}/tools/solc\"\nevm_version = \"london\"\n\
+         optimizer = true\noptimizer_runs = 200\nauto_detect_remappings = false\n\
+         remappings = [\"@openzeppelin/contracts/={contracts}/node_modules/@openzeppelin/contracts-v4/\"]\n\
+         allow_paths = [\"{contracts}\"]\n[lint]\nlint_on_build = false\n"
+    );
+    std::fs::write(folder.join("foundry.toml"), config).expect("written");
+    let root = folder.to_str().expect("a path in UTF-8");
+    run(&forge, &["build", "--offline", "--root", root]);
+    Some((forge, folder))
+}
+
+/// The artifact of a contract, as scripts read it: ABI and creation code.
+fn artifact(project: &Folder, source: &str, name: &str) -> PathBuf {
+    let file = project.join("out").join(source).join(format!("{name}.json"));
+    let full: Value =
+        serde_json::from_slice(&std::fs::read(file).expect("an artifact")).expect("JSON");
+    let path = project.join(format!("{name}.json"));
+    let brief = json!({"abi": full["abi"], "bytecode": full["bytecode"]["object"]});
+    std::fs::write(&path, brief.to_string()).expect("written");
+    path
+}
+
+fn word(text: &str) -> U256 {
+    // cast adds "[1e18]" to large numbers.
+    text.split_whitespace().next().expect("a number").parse().expect("a number")
+}
+
+#[test]
+fn cast_and_forge() {
+    let Some((forge, project)) = solidity("cast_and_forge") else { return };
+    let Some(cast) = find_program("cast") else { return skip("cast_and_forge", "no cast") };
+    let chain = MovingChain::start();
+    let url = chain.node.rpc.url().to_owned();
+    let (account, friend) =
+        (chain.account(0), Account::from_seed("friend", 1).address().to_string());
+    let key = account.private_key();
+    let cast = |args: &[&str]| run(&cast, &[args, &["--rpc-url", &url]].concat()).trim().to_owned();
+    let send = |args: &[&str]| -> Value {
+        let sent = cast(&[&["send", "--private-key", &key, "--json"], args].concat());
+        let receipt: Value = serde_json::from_str(&sent).expect("a receipt");
+        assert_eq!(receipt["status"], "0x1", "{receipt}");
+        receipt
+    };
+    let deploy = |contract: &str, args: &[&str]| -> String {
+        let root = project.to_str().expect("a path in UTF-8");
+        let mut line = vec![
+            "create",
+            "--root",
+            root,
+            "--offline",
+            "--broadcast",
+            "--json",
+            "--rpc-url",
+            &url,
+            "--private-key",
+            &key,
+            contract,
+        ];
+        if !args.is_empty() {
+            line.push("--constructor-args");
+            line.extend(args);
+        }
+        let printed = run(&forge, &line);
+        let json = &printed[printed.find('{').expect("JSON")..];
+        let made: Value = serde_json::from_str(json).expect("JSON");
+        made["deployedTo"].as_str().expect("an address").to_owned()
+    };
+
+    assert_eq!(cast(&["chain-id"]), "901");
+    // Transfers of three types.
+    for (flags, kind) in
+        [(&["--legacy"][..], "0x0"), (&[], "0x2"), (&["--access-list", "[]"], "0x2")]
+    {
+        let before = word(&cast(&["balance", &friend]));
+        let receipt = send(&[&[friend.as_str(), "--value", "1ether"], flags].concat());
+        assert_eq!(receipt["type"], kind);
+        let ether = U256::from(10).pow(U256::from(18));
+        assert_eq!(word(&cast(&["balance", &friend])), before + ether);
+    }
+
+    // An ERC-20.
+    let token = deploy("src/Token.sol:Token", &["Token", "TKN", "1000000"]);
+    let other = deploy("src/Token.sol:Token", &["Other", "OTH", "1000000"]);
+    assert_eq!(cast(&["call", &token, "name()(string)"]), "\"Token\"");
+    let receipt = send(&[&token, "transfer(address,uint256)", &friend, "250"]);
+    assert_eq!(receipt["logs"].as_array().map(Vec::len), Some(1));
+    let balance = cast(&["call", &token, "balanceOf(address)(uint256)", &friend]);
+    assert_eq!(word(&balance), U256::from(250));
+    let estimate = cast(&[
+        "estimate",
+        &token,
+        "transfer(address,uint256)",
+        &friend,
+        "1",
+        "--from",
+        &account.address().to_string(),
+    ]);
+    assert!(word(&estimate) > U256::from(21_000));
+    let logs: Vec<Value> = serde_json::from_str(&cast(&[
+        "logs",
+        "--json",
+        "--from-block",
+        "0",
+        "--address",
+        &token,
+        "Transfer(address indexed,address indexed,uint256)",
+    ]))
+    .expect("logs");
+    assert_eq!(logs.len(), 2);
+
+    // A contract as large as Uniswap's factory makes one as large as its pairs.
+    let exchange = deploy("src/Exchange.sol:Exchange", &[]);
+    let code = cast(&["code", &exchange]);
+    assert!(code.len() / 2 > 11_000, "{} bytes of code", code.len() / 2);
+    let receipt = send(&[&exchange, "create(address,address)", &token, &other]);
+    let made = word(&receipt["gasUsed"].as_str().expect("gas").replace("0x", "0x0"));
+    assert!(made > U256::from(2_000_000), "creating a pair took {made}");
+    let pair = cast(&["call", &exchange, "pairs(address,address)(address)", &token, &other]);
+    for token in [&token, &other] {
+        send(&[token, "approve(address,uint256)", &pair, "1000000"]);
+    }
+    send(&[&pair, "add(uint256,uint256)", "100000", "400000"]);
+    let first = cast(&["call", &pair, "first()(address)"]);
+    let quote = word(&cast(&["call", &pair, "quote(bool,uint256)(uint256)", "true", "1000"]));
+    assert_eq!(quote, U256::from(3948), "1000 into 100000 at 4:1, less 0.3 %");
+    let receipt =
+        send(&[&pair, "swap(bool,uint256,uint256,address)", "true", "1000", "3948", &friend]);
+    assert_eq!(receipt["logs"].as_array().map(Vec::len), Some(4), "{receipt}");
+    let paid = if first == token { &other } else { &token };
+    let received = word(&cast(&["call", paid, "balanceOf(address)(uint256)", &friend]));
+    assert!(received == quote || received == quote + U256::from(250), "{received}");
+
+    // What fails, fails with its reason.
+    let refused = Command::new(find_program("cast").expect("found before"))
+        .args([
+            "call",
+            &token,
+            "burn(uint256)",
+            "7",
+            "--from",
+            &Address::ZERO.to_string(),
+            "--rpc-url",
+            &url,
+        ])
+        .output()
+        .expect("cast");
+    let text = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && text.contains("execution reverted"), "{text}");
+    // Traces, fees, and the block as cast reads it.
+    let history: Value =
+        serde_json::from_str(&cast(&["rpc", "eth_feeHistory", "0x3", "latest", "[25,75]"]))
+            .expect("JSON");
+    assert_eq!(history["reward"].as_array().map(Vec::len), Some(3));
+    let hash = receipt["transactionHash"].as_str().expect("a hash");
+    let trace = cast(&["rpc", "debug_traceTransaction", hash, r#"{"tracer":"callTracer"}"#]);
+    let trace: Value = serde_json::from_str(&trace).expect("JSON");
+    assert!(trace["calls"].as_array().is_some_and(|calls| calls.len() >= 3), "{trace}");
+    assert!(
+        cast(&["block", "latest"]).contains("parentBeaconRoot")
+            || !cast(&["block", "latest"]).is_empty()
+    );
+}
+
+/// Runs one of the scripts in `js/` against a moving chain.
+fn script(name: &str, account: usize) {
+    let Some((_, project)) = solidity(name) else { return };
+    let Some(node) = find_program("node") else { return skip(name, "no node") };
+    let folder = here().join("js");
+    if !folder.join("node_modules").is_dir() {
+        return skip(name, "no npm packages in tests/e2e/js (npm ci installs them)");
+    }
+    let chain = MovingChain::start();
+    let given = json!({
+        "http": chain.node.rpc.url(),
+        "ws": chain.node.ws,
+        "chainId": chain.chain.chain_id,
+        "key": chain.account(account).private_key(),
+        "friend": Account::from_seed(name, 1).address(),
+        "token": artifact(&project, "Token.sol", "Token"),
+    });
+    let file = folder.join(format!("{name}.mjs"));
+    let file = file.to_str().expect("a path in UTF-8");
+    say(run(&node, &[file, &given.to_string()]).trim());
+}
+
+#[test]
+fn viem() {
+    script("viem", 1);
+}
+
+#[test]
+fn ethers() {
+    script("ethers", 2);
+}
