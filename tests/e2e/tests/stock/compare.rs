@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt::Write as _};
 
 use ascribe_e2e::{Rpc, say};
-use serde_json::{Value, json};
+use serde_json::{Value, json, value::RawValue};
 
 use crate::deliberate;
 
@@ -36,16 +36,21 @@ fn ask(rpc: &Rpc, questions: &[Question]) -> Vec<Value> {
             .post(body.to_string(), &[])
             .unwrap_or_else(|error| panic!("{} does not answer {body}: {error}", rpc.url()));
         assert_eq!(status, 200, "{text}");
-        let mut given: Vec<Value> = serde_json::from_str(&text)
+        let mut given: Vec<BTreeMap<String, Box<RawValue>>> = serde_json::from_str(&text)
             .unwrap_or_else(|error| panic!("no batch of answers: {error}: {text:.300}"));
         assert_eq!(given.len(), batch.len(), "{text:.300}");
-        given.sort_by_key(|answer| answer["id"].as_u64());
-        answers.extend(given.into_iter().map(|mut answer| {
-            answer.as_object_mut().expect("an object").retain(|key, _| key != "id" && key != "jsonrpc");
-            answer
+        given.sort_by_key(|answer| answer["id"].get().parse::<usize>().expect("an id"));
+        answers.extend(given.into_iter().map(|answer| {
+            let said = answer.into_iter().filter(|(key, _)| key != "id" && key != "jsonrpc");
+            said.map(|(key, value)| (key, read(&value))).collect()
         }));
     }
     answers
+}
+
+/// The value; its text if it is nested too deep to be read, as traces of calls can be.
+fn read(raw: &RawValue) -> Value {
+    serde_json::from_str(raw.get()).unwrap_or_else(|_| raw.get().into())
 }
 
 /// What was asked, and where the answers differ although they should not.

@@ -72,11 +72,35 @@ pub(crate) fn dies() -> Vec<u8> {
 /// Returns and logs everything that it can see around it.
 pub(crate) fn looks() -> Vec<u8> {
     let seen = [
-        "ADDRESS", "ADDRESS BALANCE", "ORIGIN", "ORIGIN BALANCE", "CALLER", "CALLVALUE",
-        "CALLDATASIZE", "CODESIZE", "GASPRICE", "ADDRESS EXTCODESIZE", "ADDRESS EXTCODEHASH",
-        "ORIGIN EXTCODEHASH", "1 NUMBER SUB BLOCKHASH", "NUMBER BLOCKHASH", "COINBASE", "TIMESTAMP",
-        "NUMBER", "PREVRANDAO", "GASLIMIT", "CHAINID", "SELFBALANCE", "BASEFEE", "0 BLOBHASH",
-        "BLOBBASEFEE", "PC", "MSIZE", "GAS", "0 SLOAD", "COINBASE BALANCE",
+        "ADDRESS",
+        "ADDRESS BALANCE",
+        "ORIGIN",
+        "ORIGIN BALANCE",
+        "CALLER",
+        "CALLVALUE",
+        "CALLDATASIZE",
+        "CODESIZE",
+        "GASPRICE",
+        "ADDRESS EXTCODESIZE",
+        "ADDRESS EXTCODEHASH",
+        "ORIGIN EXTCODEHASH",
+        "1 NUMBER SUB BLOCKHASH",
+        "NUMBER BLOCKHASH",
+        "COINBASE",
+        "TIMESTAMP",
+        "NUMBER",
+        "PREVRANDAO",
+        "GASLIMIT",
+        "CHAINID",
+        "SELFBALANCE",
+        "BASEFEE",
+        "0 BLOBHASH",
+        "BLOBBASEFEE",
+        "PC",
+        "MSIZE",
+        "GAS",
+        "0 SLOAD",
+        "COINBASE BALANCE",
     ];
     let mut text = String::new();
     for (index, what) in seen.iter().enumerate() {
@@ -145,7 +169,15 @@ pub(crate) fn panics(code: u64) -> Bytes {
 /// The contracts that the chain's first transactions deploy, in this order.
 pub(crate) fn deployed() -> Vec<Vec<u8>> {
     [
-        store(), reverts(), spins(), caller(), factory(), dies(), looks(), recurses(), computes(),
+        store(),
+        reverts(),
+        spins(),
+        caller(),
+        factory(),
+        dies(),
+        looks(),
+        recurses(),
+        computes(),
         takes(),
     ]
     .iter()

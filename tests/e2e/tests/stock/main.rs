@@ -11,15 +11,15 @@ mod story;
 
 use std::time::{Duration, Instant};
 
-use alloy_primitives::{Address, B256, Bytes, U64, U256};
+use alloy_primitives::{Address, B256, U64};
 use ascribe_e2e::{
-    Account, AscribeNode, Engine, ForkchoiceState, Fork, NodeOptions, Rpc, say, skip, wait_until,
+    Account, AscribeNode, Engine, Fork, ForkchoiceState, NodeOptions, Rpc, say, skip, wait_until,
 };
 use serde_json::{Value, json};
 
 use crate::{
     compare::Comparison,
-    programs::{CHAIN_ID, OpNode, Stack, Stock},
+    programs::{CHAIN_ID, Stack, Stock},
     questions::Facts,
 };
 
@@ -60,7 +60,7 @@ fn sequences(test: &str, fork: Fork) {
     let node = ascribe(&stack);
     stack.seal(hash(&node.rpc, 0));
     let secret = node.options.datadir().join("jwt.hex");
-    let mut op_node = stack.op_node("op-node", node.engine.rpc().url(), &secret, true);
+    let mut op_node = stack.op_node("op-node", node.engine.rpc.url(), &secret, true);
 
     let mut account = Account::dev(0, CHAIN_ID);
     let limit = Instant::now() + Duration::from_secs(150);
@@ -79,8 +79,7 @@ fn sequences(test: &str, fork: Fork) {
     }
     for hash in &sent {
         wait_until("a receipt", Duration::from_secs(10), || {
-            let receipt: Option<Value> =
-                node.rpc.call("eth_getTransactionReceipt", json!([hash]));
+            let receipt: Option<Value> = node.rpc.call("eth_getTransactionReceipt", json!([hash]));
             receipt.map(|receipt| assert_eq!(receipt["status"], "0x1"))
         });
     }
@@ -131,7 +130,7 @@ fn derives_op_geths_chain_and_answers_as_it_does() {
     let sequencer = stack.op_node("sequencer", &geth.url, &geth.secret, true);
     let batcher = stack.op_batcher(&geth.rpc, &sequencer);
     let secret = node.options.datadir().join("jwt.hex");
-    let verifier = stack.op_node("verifier", node.engine.rpc().url(), &secret, false);
+    let verifier = stack.op_node("verifier", node.engine.rpc.url(), &secret, false);
 
     let told = story::tell(&geth.rpc, &stack.l1.rpc, rounds);
     let last: B256 = sequencer.rpc.call("admin_stopSequencer", json!([]));
@@ -170,6 +169,6 @@ fn set_labels(engine: &Engine, head: B256, safe: B256, finalized: B256) {
         safe_block_hash: safe,
         finalized_block_hash: finalized,
     };
-    let answer: Value = engine.rpc().call("engine_forkchoiceUpdatedV3", json!([state, null]));
-    assert_eq!(answer["payloadStatus"]["status"], "VALID", "{answer}");
+    let answer = engine.forkchoice_updated(state, None).expect("an answer");
+    assert!(answer.payload_status.is_valid(), "{answer:?}");
 }

@@ -9,9 +9,7 @@ use std::{
 
 use alloy_primitives::{Address, B256, U64, U256, hex};
 use alloy_rpc_types_engine::JwtSecret;
-use ascribe_e2e::{
-    Account, Anvil, Engine, Folder, Fork, Process, Rpc, free_port, wait_until,
-};
+use ascribe_e2e::{Account, Anvil, Engine, Folder, Fork, Process, Rpc, free_port, wait_until};
 use serde_json::{Map, Value, json};
 
 use crate::{asm::deploys, contracts};
@@ -151,12 +149,18 @@ impl Stack {
             engine: Engine::new(engine, self.fork),
             url,
             secret: self.path("jwt.hex"),
-            process,
+            _process: process,
         }
     }
 
     /// An op-node that drives the execution client behind the authenticated port at `engine`.
-    pub(crate) fn op_node(&self, name: &str, engine: &str, secret: &Path, sequence: bool) -> OpNode {
+    pub(crate) fn op_node(
+        &self,
+        name: &str,
+        engine: &str,
+        secret: &Path,
+        sequence: bool,
+    ) -> OpNode {
         let port = free_port();
         let mut command = self.stock.command("op-node");
         command.args([
@@ -213,7 +217,7 @@ impl Stack {
 /// A running op-geth.
 #[derive(Debug)]
 pub(crate) struct OpGeth {
-    pub(crate) process: Process,
+    _process: Process,
     pub(crate) rpc: Rpc,
     pub(crate) engine: Engine,
     /// Of its authenticated port.
@@ -256,8 +260,20 @@ fn forks(fork: Fork) -> Vec<&'static str> {
 }
 
 const ETHEREUM_BLOCKS: [&str; 14] = [
-    "homestead", "eip150", "eip155", "eip158", "byzantium", "constantinople", "petersburg",
-    "istanbul", "muirGlacier", "berlin", "london", "arrowGlacier", "grayGlacier", "mergeNetsplit",
+    "homestead",
+    "eip150",
+    "eip155",
+    "eip158",
+    "byzantium",
+    "constantinople",
+    "petersburg",
+    "istanbul",
+    "muirGlacier",
+    "berlin",
+    "london",
+    "arrowGlacier",
+    "grayGlacier",
+    "mergeNetsplit",
 ];
 
 fn ethereum_config(chain_id: u64, times: &[&str]) -> Value {

@@ -149,7 +149,9 @@ fn messages(facts: &Facts) -> Vec<Value> {
     // Precompiles, with input of several sizes.
     for address in (1..=0x12).chain([0x100]) {
         let to = Address::from_word(U256::from(address).into());
-        for (size, byte) in [(0, 0), (64, 1), (128, 0), (160, 2), (192, 0), (213, 0), (256, 0), (384, 0)] {
+        for (size, byte) in
+            [(0, 0), (64, 1), (128, 0), (160, 2), (192, 0), (213, 0), (256, 0), (384, 0)]
+        {
             list.push(json!({"to": to, "input": bytes(vec![byte; size]), "gas": "0x100000"}));
         }
     }
@@ -218,15 +220,24 @@ fn overrides(questions: &mut Questions, facts: &Facts) {
             questions.ask("eth_call", json!([message, "latest", state]));
             questions.ask("eth_estimateGas", json!([message, "latest", state]));
             questions.ask("eth_createAccessList", json!([message, "latest", state]));
-            questions.ask("debug_traceCall", json!([message, "latest", {"stateOverrides": state, "tracer": "prestateTracer"}]));
+            questions.ask(
+                "debug_traceCall",
+                json!([message, "latest", {"stateOverrides": state, "tracer": "prestateTracer"}]),
+            );
         }
     }
     for block in &block {
-        for message in [json!({"to": of(LOOKS)}), json!({"from": rich, "to": of(LOOKS), "gasPrice": "0x3b9aca00"})] {
+        for message in [
+            json!({"to": of(LOOKS)}),
+            json!({"from": rich, "to": of(LOOKS), "gasPrice": "0x3b9aca00"}),
+        ] {
             questions.ask("eth_call", json!([message, "latest", {}, block]));
             questions.ask("eth_call", json!([message, "latest", null, block]));
             questions.ask("eth_estimateGas", json!([message, "latest", null, block]));
-            questions.ask("debug_traceCall", json!([message, "latest", {"blockOverrides": block, "tracer": "callTracer"}]));
+            questions.ask(
+                "debug_traceCall",
+                json!([message, "latest", {"blockOverrides": block, "tracer": "callTracer"}]),
+            );
         }
     }
 }
@@ -256,7 +267,8 @@ fn simulations(questions: &mut Questions, facts: &Facts) {
     let nonce = "0xffff";
     let head = facts.head();
     let timestamp = |ahead: u64| {
-        let time: U64 = serde_json::from_value(facts.blocks[head as usize]["timestamp"].clone()).expect("a time");
+        let time: U64 = serde_json::from_value(facts.blocks[head as usize]["timestamp"].clone())
+            .expect("a time");
         json!(U64::from(time.to::<u64>() + ahead))
     };
     let calls = |list: Value| json!({"blockStateCalls": [{"calls": list}]});
@@ -266,7 +278,9 @@ fn simulations(questions: &mut Questions, facts: &Facts) {
         json!({"blockStateCalls": [{}]}),
         json!({"blockStateCalls": [{}, {}, {}]}),
         calls(json!([{"to": of(LOOKS)}])),
-        calls(json!([{"from": rich, "to": of(STORE), "input": format!("{}{}", B256::ZERO, hex::encode(B256::repeat_byte(2)))}])),
+        calls(
+            json!([{"from": rich, "to": of(STORE), "input": format!("{}{}", B256::ZERO, hex::encode(B256::repeat_byte(2)))}]),
+        ),
         calls(json!([{"from": rich, "to": of(REVERTS), "input": contracts::error("sim")}])),
         calls(json!([{"from": rich, "to": of(REVERTS), "input": contracts::panics(1)}])),
         calls(json!([{"from": rich, "to": of(SPINS), "gas": "0x10000"}])),
@@ -274,11 +288,15 @@ fn simulations(questions: &mut Questions, facts: &Facts) {
         calls(json!([{"from": poor, "to": of(TAKES), "value": "0x1"}])),
         calls(json!([{"from": rich, "to": of(TAKES), "nonce": "0x0"}])),
         calls(json!([{"from": rich, "to": of(TAKES), "nonce": nonce}])),
-        calls(json!([{"from": rich, "to": of(TAKES), "maxFeePerGas": "0x1", "maxPriorityFeePerGas": "0x2"}])),
+        calls(
+            json!([{"from": rich, "to": of(TAKES), "maxFeePerGas": "0x1", "maxPriorityFeePerGas": "0x2"}]),
+        ),
         calls(json!([{"from": rich, "to": of(TAKES), "gas": "0xffffffff"}])),
         calls(json!([{"from": rich, "input": bytes(deploys(&contracts::store()))}])),
         calls(json!([{"from": rich, "input": bytes(vec![0; 49_153])}])),
-        calls(json!([{"from": rich, "to": of(CALLER), "value": "0x9", "input": bytes(contracts::call(0, poor, 50_000, 3, &[]))}])),
+        calls(
+            json!([{"from": rich, "to": of(CALLER), "value": "0x9", "input": bytes(contracts::call(0, poor, 50_000, 3, &[]))}]),
+        ),
         json!({"blockStateCalls": [{"blockOverrides": {"number": U64::from(head + 1)}}]}),
         json!({"blockStateCalls": [{"blockOverrides": {"number": U64::from(head + 4)}}]}),
         json!({"blockStateCalls": [{"blockOverrides": {"number": U64::from(head)}}]}),

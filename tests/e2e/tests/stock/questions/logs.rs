@@ -50,10 +50,24 @@ pub(super) fn add(questions: &mut Questions, facts: &Facts) {
     }
     let (head, hash) = (facts.head(), facts.hash(facts.head() / 2));
     let ends = [
-        json!("earliest"), json!("latest"), json!("pending"), json!("safe"), json!("finalized"),
-        json!("0x0"), json!("0x3"), json!(U64::from(head)), json!(U64::from(head + 1)),
-        json!("0xffffffffff"), json!("0x7fffffffffffffff"), json!("0xffffffffffffffffff"), json!("3"),
-        json!(3), json!(""), Value::Null, json!(hash), json!("0x03"),
+        json!("earliest"),
+        json!("latest"),
+        json!("pending"),
+        json!("safe"),
+        json!("finalized"),
+        json!("0x0"),
+        json!("0x3"),
+        json!(U64::from(head)),
+        json!(U64::from(head + 1)),
+        json!("0xffffffffff"),
+        json!("0x7fffffffffffffff"),
+        json!("0xffffffffffffffffff"),
+        json!("3"),
+        json!(3),
+        json!(""),
+        Value::Null,
+        json!(hash),
+        json!("0x03"),
     ];
     for from in &ends {
         for to in &ends {
@@ -65,9 +79,16 @@ pub(super) fn add(questions: &mut Questions, facts: &Facts) {
         questions.ask("eth_getLogs", json!([{"blockHash": hash, "toBlock": from}]));
     }
     for filter in [
-        json!({"blockHash": B256::ZERO}), json!({"blockHash": B256::repeat_byte(1)}),
-        json!({"blockHash": "0x"}), json!({"blockHash": null}), json!({"blockHash": 5}), json!({}),
-        json!([]), json!(null), json!("latest"), json!({"limit": 5}),
+        json!({"blockHash": B256::ZERO}),
+        json!({"blockHash": B256::repeat_byte(1)}),
+        json!({"blockHash": "0x"}),
+        json!({"blockHash": null}),
+        json!({"blockHash": 5}),
+        json!({}),
+        json!([]),
+        json!(null),
+        json!("latest"),
+        json!({"limit": 5}),
     ] {
         questions.ask("eth_getLogs", json!([filter]));
     }
@@ -82,18 +103,50 @@ pub(super) fn add(questions: &mut Questions, facts: &Facts) {
 fn fees(questions: &mut Questions, facts: &Facts) {
     let head = facts.head();
     let counts = [
-        json!("0x0"), json!("0x1"), json!("0x4"), json!("0x1f"), json!("0x400"), json!("0x401"),
-        json!("0xffffffff"), json!(4), json!("4"), json!(0), json!(-1), json!("0x04"), json!(""),
-        json!(1.5), Value::Null, json!("0xffffffffffffffffff"),
+        json!("0x0"),
+        json!("0x1"),
+        json!("0x4"),
+        json!("0x1f"),
+        json!("0x400"),
+        json!("0x401"),
+        json!("0xffffffff"),
+        json!(4),
+        json!("4"),
+        json!(0),
+        json!(-1),
+        json!("0x04"),
+        json!(""),
+        json!(1.5),
+        Value::Null,
+        json!("0xffffffffffffffffff"),
     ];
     let newest = [
-        json!("latest"), json!("pending"), json!("earliest"), json!("safe"), json!("finalized"),
-        json!("0x0"), json!("0x2"), json!(U64::from(head / 2)), json!(U64::from(head)),
-        json!(U64::from(head + 1)), json!("0xffffffff"), json!(facts.hash(1)), json!(""), Value::Null,
+        json!("latest"),
+        json!("pending"),
+        json!("earliest"),
+        json!("safe"),
+        json!("finalized"),
+        json!("0x0"),
+        json!("0x2"),
+        json!(U64::from(head / 2)),
+        json!(U64::from(head)),
+        json!(U64::from(head + 1)),
+        json!("0xffffffff"),
+        json!(facts.hash(1)),
+        json!(""),
+        Value::Null,
     ];
     let percentiles = [
-        json!([]), json!([50]), json!([0, 10.5, 50, 99.9, 100]), json!([50, 10]), json!([50, 50]),
-        json!([-1]), json!([101]), json!(["50"]), json!(null), json!(50),
+        json!([]),
+        json!([50]),
+        json!([0, 10.5, 50, 99.9, 100]),
+        json!([50, 10]),
+        json!([50, 50]),
+        json!([-1]),
+        json!([101]),
+        json!(["50"]),
+        json!(null),
+        json!(50),
         json!((0..101).map(|n| f64::from(n) * 0.9).collect::<Vec<_>>()),
     ];
     for count in &counts {

@@ -15,11 +15,30 @@ pub(super) fn add(questions: &mut Questions, facts: &Facts) {
 
 fn constants(questions: &mut Questions) {
     for method in [
-        "eth_chainId", "eth_blockNumber", "eth_syncing", "eth_accounts", "eth_gasPrice",
-        "eth_maxPriorityFeePerGas", "eth_blobBaseFee", "eth_baseFee", "eth_config",
-        "eth_pendingTransactions", "eth_protocolVersion", "eth_coinbase", "eth_mining", "eth_hashrate",
-        "eth_getWork", "net_version", "net_listening", "net_peerCount", "web3_clientVersion",
-        "txpool_status", "txpool_content", "txpool_inspect", "debug_chainConfig", "rpc_modules",
+        "eth_chainId",
+        "eth_blockNumber",
+        "eth_syncing",
+        "eth_accounts",
+        "eth_gasPrice",
+        "eth_maxPriorityFeePerGas",
+        "eth_blobBaseFee",
+        "eth_baseFee",
+        "eth_config",
+        "eth_pendingTransactions",
+        "eth_protocolVersion",
+        "eth_coinbase",
+        "eth_mining",
+        "eth_hashrate",
+        "eth_getWork",
+        "net_version",
+        "net_listening",
+        "net_peerCount",
+        "web3_clientVersion",
+        "txpool_status",
+        "txpool_content",
+        "txpool_inspect",
+        "debug_chainConfig",
+        "rpc_modules",
     ] {
         questions.ask(method, json!([]));
     }
@@ -46,9 +65,13 @@ fn blocks(questions: &mut Questions, facts: &Facts) {
     }
     for name in facts.block_names() {
         for method in [
-            "eth_getHeaderByNumber", "eth_getHeaderByHash", "eth_getBlockReceipts",
-            "eth_getBlockTransactionCountByNumber", "eth_getBlockTransactionCountByHash",
-            "eth_getUncleCountByBlockNumber", "eth_getUncleCountByBlockHash",
+            "eth_getHeaderByNumber",
+            "eth_getHeaderByHash",
+            "eth_getBlockReceipts",
+            "eth_getBlockTransactionCountByNumber",
+            "eth_getBlockTransactionCountByHash",
+            "eth_getUncleCountByBlockNumber",
+            "eth_getUncleCountByBlockHash",
         ] {
             questions.ask(method, json!([name]));
         }
@@ -58,9 +81,12 @@ fn blocks(questions: &mut Questions, facts: &Facts) {
         }
         for index in ["0x0", "0x1", "0x7f", "0xffffffff", "0x100000000", "0x00", "1", ""] {
             for method in [
-                "eth_getTransactionByBlockNumberAndIndex", "eth_getTransactionByBlockHashAndIndex",
-                "eth_getRawTransactionByBlockNumberAndIndex", "eth_getRawTransactionByBlockHashAndIndex",
-                "eth_getUncleByBlockNumberAndIndex", "eth_getUncleByBlockHashAndIndex",
+                "eth_getTransactionByBlockNumberAndIndex",
+                "eth_getTransactionByBlockHashAndIndex",
+                "eth_getRawTransactionByBlockNumberAndIndex",
+                "eth_getRawTransactionByBlockHashAndIndex",
+                "eth_getUncleByBlockNumberAndIndex",
+                "eth_getUncleByBlockHashAndIndex",
             ] {
                 questions.ask(method, json!([name, index]));
             }
@@ -71,12 +97,22 @@ fn blocks(questions: &mut Questions, facts: &Facts) {
 fn transactions(questions: &mut Questions, facts: &Facts) {
     let mut names: Vec<Value> = facts.transaction_hashes().iter().map(|hash| json!(hash)).collect();
     names.extend([
-        json!(B256::ZERO), json!(B256::repeat_byte(3)), json!("0x"), json!("0x1"), json!(""),
-        json!(1), Value::Null, json!(format!("{}00", B256::ZERO)), json!({}), json!("latest"),
+        json!(B256::ZERO),
+        json!(B256::repeat_byte(3)),
+        json!("0x"),
+        json!("0x1"),
+        json!(""),
+        json!(1),
+        Value::Null,
+        json!(format!("{}00", B256::ZERO)),
+        json!({}),
+        json!("latest"),
     ]);
     for name in names {
         for method in [
-            "eth_getTransactionByHash", "eth_getTransactionReceipt", "eth_getRawTransactionByHash",
+            "eth_getTransactionByHash",
+            "eth_getTransactionReceipt",
+            "eth_getRawTransactionByHash",
             "debug_getRawTransaction",
         ] {
             questions.ask(method, json!([name]));
@@ -127,12 +163,17 @@ fn state(questions: &mut Questions, facts: &Facts) {
         questions.ask("eth_getStorageValues", json!([{ known.to_string(): ["0x0"] }, name]));
     }
     let long = format!("0x{}", "0".repeat(65));
-    let mut strange: Vec<Value> = [
-        "", "0x", "0x00", "0x01", "01", "3", "0", "0xg", "0x000001", &long, &long[..66], "0xfff",
-    ]
-    .map(Value::from)
-    .to_vec();
-    strange.extend([json!(0), Value::Null, json!([]), json!(U256::MAX), json!(B256::repeat_byte(9))]);
+    let mut strange: Vec<Value> =
+        ["", "0x", "0x00", "0x01", "01", "3", "0", "0xg", "0x000001", &long, &long[..66], "0xfff"]
+            .map(Value::from)
+            .to_vec();
+    strange.extend([
+        json!(0),
+        Value::Null,
+        json!([]),
+        json!(U256::MAX),
+        json!(B256::repeat_byte(9)),
+    ]);
     for slot in &strange {
         questions.ask("eth_getStorageAt", json!([known, slot, "latest"]));
         questions.ask("eth_getProof", json!([known, [slot], "latest"]));
@@ -159,9 +200,9 @@ fn raw(questions: &mut Questions, facts: &Facts) {
         }
     }
     for name in facts.block_names() {
-        for method in [
-            "debug_getRawBlock", "debug_getRawHeader", "debug_getRawReceipts", "debug_printBlock",
-        ] {
+        for method in
+            ["debug_getRawBlock", "debug_getRawHeader", "debug_getRawReceipts", "debug_printBlock"]
+        {
             questions.ask(method, json!([name]));
         }
     }

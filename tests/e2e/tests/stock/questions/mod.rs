@@ -1,8 +1,8 @@
 //! What both clients are asked.
 
 mod calls;
-mod lookups;
 mod logs;
+mod lookups;
 mod malformed;
 mod pool;
 mod traces;
@@ -27,7 +27,8 @@ impl Facts {
     /// Reads the chain of `rpc`.
     pub(crate) fn read(rpc: &Rpc, told: Told) -> Self {
         let head: U64 = rpc.call("eth_blockNumber", json!([]));
-        let block = |number: u64| rpc.call("eth_getBlockByNumber", json!([U64::from(number), true]));
+        let block =
+            |number: u64| rpc.call("eth_getBlockByNumber", json!([U64::from(number), true]));
         Self { told, blocks: (0..=head.to()).map(block).collect() }
     }
 
@@ -37,9 +38,8 @@ impl Facts {
 
     /// Blocks that are worth a closer look: those with something in them, and some without.
     fn chosen(&self) -> Vec<u64> {
-        let mut chosen: Vec<u64> = (0..=self.head())
-            .filter(|number| self.transactions(*number).len() > 1)
-            .collect();
+        let mut chosen: Vec<u64> =
+            (0..=self.head()).filter(|number| self.transactions(*number).len() > 1).collect();
         chosen.extend([0, 1, 2, self.head()]);
         chosen.sort_unstable();
         chosen.dedup();
@@ -166,9 +166,13 @@ pub(crate) fn of_genesis(genesis: B256) -> Vec<Question> {
         questions.ask("debug_getRawBlock", json!([tag]));
         questions.ask("debug_getRawReceipts", json!([tag]));
     }
-    for method in
-        ["eth_gasPrice", "eth_maxPriorityFeePerGas", "eth_blobBaseFee", "eth_syncing", "net_version"]
-    {
+    for method in [
+        "eth_gasPrice",
+        "eth_maxPriorityFeePerGas",
+        "eth_blobBaseFee",
+        "eth_syncing",
+        "net_version",
+    ] {
         questions.ask(method, json!([]));
     }
     questions.ask("eth_getBlockByHash", json!([genesis, true]));

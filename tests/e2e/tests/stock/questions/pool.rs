@@ -139,8 +139,11 @@ pub(crate) fn replies(sent: &[Question]) -> Vec<Question> {
         let Ok(raw) = raw.parse::<Bytes>() else { continue };
         let hash = keccak256(raw);
         for method in [
-            "eth_getTransactionByHash", "eth_getTransactionReceipt", "eth_getRawTransactionByHash",
-            "debug_getRawTransaction", "debug_traceTransaction",
+            "eth_getTransactionByHash",
+            "eth_getTransactionReceipt",
+            "eth_getRawTransactionByHash",
+            "debug_getRawTransaction",
+            "debug_traceTransaction",
         ] {
             questions.ask(method, json!([hash]));
         }

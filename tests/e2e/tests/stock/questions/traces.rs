@@ -69,8 +69,17 @@ pub(super) fn add(questions: &mut Questions, facts: &Facts) {
 fn options() -> Vec<Value> {
     let tracer = |name: &str| json!({"tracer": name});
     let mut options: Vec<Value> = [
-        "callTracer", "prestateTracer", "4byteTracer", "flatCallTracer", "noopTracer", "muxTracer",
-        "fooTracer", "", "CallTracer", "keccak256PreimageTracer", "erc7562Tracer",
+        "callTracer",
+        "prestateTracer",
+        "4byteTracer",
+        "flatCallTracer",
+        "noopTracer",
+        "muxTracer",
+        "fooTracer",
+        "",
+        "CallTracer",
+        "keccak256PreimageTracer",
+        "erc7562Tracer",
     ]
     .map(tracer)
     .to_vec();
