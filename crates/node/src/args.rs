@@ -6,6 +6,7 @@
 //! [`crate::config_file`] for which one wins.
 
 use std::{
+    ffi::OsString,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::PathBuf,
     time::Duration,
@@ -14,7 +15,7 @@ use std::{
 use ascribe_engine::DaLimits;
 use ascribe_rpc::Namespaces;
 use ascribe_storage::SyncPolicy;
-use clap::{ArgAction, Args, ValueEnum};
+use clap::{ArgAction, Args, Command, FromArgMatches, ValueEnum};
 
 use crate::duration::parse_duration;
 
@@ -355,6 +356,20 @@ pub struct NodeArgs {
     /// Logs and metrics.
     #[command(flatten)]
     pub observe: ObserveArgs,
+}
+
+impl NodeArgs {
+    /// The arguments that these flags mean, e.g. `["--http", "--http.port", "0"]`. Neither the
+    /// environment nor a file is asked.
+    ///
+    /// # Errors
+    /// If there is no such flag, or its value is wrong.
+    pub fn from_flags(
+        flags: impl IntoIterator<Item = impl Into<OsString>>,
+    ) -> Result<Self, clap::Error> {
+        let command = Self::augment_args(Command::new("node").no_binary_name(true));
+        Self::from_arg_matches(&command.try_get_matches_from(flags.into_iter().map(Into::into))?)
+    }
 }
 
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);

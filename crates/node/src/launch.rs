@@ -189,17 +189,13 @@ pub async fn run(args: &NodeArgs) -> Result<(), LaunchError> {
 mod tests {
     use std::path::Path;
 
-    use clap::{Args, Command, FromArgMatches};
-
     use super::*;
 
     fn args(dir: &Path) -> NodeArgs {
-        let command = NodeArgs::augment_args(Command::new("node"));
         let dir = dir.to_str().expect("a name in UTF-8");
-        let line = ["node", "--datadir", dir, "--db.cache-size", "16", "--authrpc.port", "0"];
-        let line = line.into_iter().chain(["--engine.cross-block-cache-size", "16"]);
-        let matches = command.try_get_matches_from(line).expect("valid flags");
-        NodeArgs::from_arg_matches(&matches).expect("valid flags")
+        let flags = ["--datadir", dir, "--db.cache-size", "16", "--authrpc.port", "0"];
+        let flags = flags.into_iter().chain(["--engine.cross-block-cache-size", "16"]);
+        NodeArgs::from_flags(flags).expect("valid flags")
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -43,7 +43,7 @@ pub enum RollupError {
         missing: &'static str,
     },
     /// The rollup config cannot be read, contradicts itself, or is of another chain.
-    #[error("rollup config {path}: {source}")]
+    #[error("--rollup.config {path}: {source}")]
     Config {
         /// The file.
         path: PathBuf,
@@ -108,16 +108,7 @@ impl Plan {
         Ok(Some(Self {
             config: Arc::new(config),
             l1,
-            sequencer: SequencerConfig {
-                enabled: args.sequencer_enabled,
-                stopped: args.sequencer_stopped,
-                l1_confs: args.sequencer_l1_confs,
-                max_safe_lag: args.sequencer_max_safe_lag,
-                recover: args.sequencer_recover,
-                sealing_duration: args.sequencer_sealing_duration,
-                l1_blobs,
-                ..SequencerConfig::default()
-            },
+            sequencer: sequencer(args, l1_blobs),
             server: server(args),
         }))
     }
@@ -203,6 +194,19 @@ fn l1_options(args: &RollupArgs) -> L1Options {
         poll_interval: args.l1_http_poll_interval,
         epoch_poll_interval: args.l1_epoch_poll_interval,
         ..L1Options::default()
+    }
+}
+
+fn sequencer(args: &RollupArgs, l1_blobs: Option<BlobSchedule>) -> SequencerConfig {
+    SequencerConfig {
+        enabled: args.sequencer_enabled,
+        stopped: args.sequencer_stopped,
+        l1_confs: args.sequencer_l1_confs,
+        max_safe_lag: args.sequencer_max_safe_lag,
+        recover: args.sequencer_recover,
+        sealing_duration: args.sequencer_sealing_duration,
+        l1_blobs,
+        ..SequencerConfig::default()
     }
 }
 
@@ -301,4 +305,66 @@ impl ConsensusApi for Consensus {
 
 fn refusal(error: AdminError) -> ConsensusError {
     ConsensusError::Sequencer(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::args::NodeArgs;
+
+    async fn refused(flags: &[&str]) -> String {
+        let args = NodeArgs::from_flags(flags).expect("valid flags");
+        let plan = Plan::make(&args.rollup, &ChainSpec::devnet()).await;
+        plan.expect_err("refused").to_string()
+    }
+
+    #[tokio::test]
+    async fn flags_without_the_flags_they_need_are_refused() {
+        for (flags, message) in [
+            (&["--sequencer.enabled"][..], "--sequencer.enabled needs --l1"),
+            (&["--rpc.enable-admin"], "--rpc.enable-admin needs --l1"),
+            (&["--rollup.config", "a"], "--rollup.config needs --l1"),
+            (&["--l1", "ws://localhost"], "--l1 needs --rollup.config"),
+        ] {
+            assert_eq!(refused(flags).await, message);
+        }
+        let args = NodeArgs::from_flags([""; 0]).expect("no flags");
+        let plan = Plan::make(&args.rollup, &ChainSpec::devnet()).await;
+        assert!(plan.expect("fine").is_none());
+    }
+
+    #[test]
+    fn defaults_are_op_nodes() {
+        let args = NodeArgs::from_flags([""; 0]).expect("no flags").rollup;
+        assert_eq!(l1_options(&args), L1Options::default());
+        assert_eq!(
+            sequencer(&args, None),
+            SequencerConfig { enabled: false, ..Default::default() }
+        );
+        let server = server(&args);
+        assert_eq!(server.addr.to_string(), "127.0.0.1:9545");
+        assert!(!server.namespaces.contains(Namespace::Admin));
+    }
+
+    #[test]
+    fn blob_parameters_come_from_a_genesis_or_its_configuration() {
+        let config = json!({
+            "chainId": 900, "cancunTime": 0, "pragueTime": 10,
+            "blobSchedule": {
+                "cancun": {"target": 3, "max": 6, "baseFeeUpdateFraction": 3_338_477},
+                "prague": {"target": 7, "max": 9, "baseFeeUpdateFraction": 5_007_716},
+            },
+        });
+        let dir = tempfile::tempdir().expect("a folder");
+        let genesis = json!({"config": config, "alloc": {}, "gasLimit": "0x1"});
+        for file in [&config, &genesis] {
+            let path = dir.path().join("l1.json");
+            std::fs::write(&path, file.to_string()).expect("written");
+            let schedule = blob_schedule(&path).expect("read");
+            assert_eq!(schedule.at(9).target_blob_count, 3);
+            assert_eq!(schedule.at(10).target_blob_count, 7);
+        }
+    }
 }

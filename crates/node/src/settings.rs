@@ -118,20 +118,12 @@ pub(crate) fn engine(engine: &EngineArgs, builder: &BuilderArgs) -> EngineConfig
 
 #[cfg(test)]
 mod tests {
-    use clap::{Args, Command, FromArgMatches};
-
     use super::*;
     use crate::args::NodeArgs;
 
-    fn parse(line: &[&str]) -> NodeArgs {
-        let command = NodeArgs::augment_args(Command::new("node"));
-        let matches = command.try_get_matches_from(line).expect("valid flags");
-        NodeArgs::from_arg_matches(&matches).expect("valid flags")
-    }
-
     #[test]
     fn defaults_of_flags_are_the_defaults_of_rooms() {
-        let args = parse(&["node"]);
+        let args = NodeArgs::from_flags([""; 0]).expect("no flags");
         assert_eq!(StorageOptions::from(&args.db), StorageOptions::default());
         assert_eq!(PoolConfig::from(&args.txpool), PoolConfig::default());
         assert_eq!(engine(&args.engine, &args.builder), EngineConfig::default());
@@ -140,8 +132,7 @@ mod tests {
 
     #[test]
     fn flags_arrive() {
-        let args = parse(&[
-            "node",
+        let args = NodeArgs::from_flags([
             "--db.sync",
             "200ms",
             "--prune.account-history.distance",
@@ -150,7 +141,8 @@ mod tests {
             "5",
             "--engine.persistence-threshold",
             "40",
-        ]);
+        ])
+        .expect("valid flags");
         let storage = StorageOptions::from(&args.db);
         assert_eq!(storage.history, HistoryRetention::Blocks(90_000));
         assert_eq!(storage.sync.to_string(), "200ms");

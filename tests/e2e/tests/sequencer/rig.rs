@@ -1,6 +1,6 @@
 //! anvil as L1, and a node that sequences on it.
 
-use std::{path::PathBuf, process::ExitStatus, time::Duration};
+use std::{path::Path, time::Duration};
 
 use alloy_primitives::{Address, B256, Bytes, U256, address, b256, hex, keccak256};
 use ascribe_e2e::{
@@ -9,17 +9,17 @@ use ascribe_e2e::{
 use serde_json::{Value, json};
 
 /// `OptimismPortal` on L1.
-pub const PORTAL: Address = address!("00000000000000000000000000000000000000de");
+pub(crate) const PORTAL: Address = address!("00000000000000000000000000000000000000de");
 /// `SystemConfig` on L1.
-pub const SYSTEM_CONFIG: Address = address!("000000000000000000000000000000000000005c");
+pub(crate) const SYSTEM_CONFIG: Address = address!("000000000000000000000000000000000000005c");
 /// Chain id of the L1.
-pub const L1_CHAIN: u64 = 900;
+pub(crate) const L1_CHAIN: u64 = 900;
 /// Chain id of the L2.
-pub const L2_CHAIN: u64 = 901;
+pub(crate) const L2_CHAIN: u64 = 901;
 /// Seconds from one L2 block to the next.
-pub const BLOCK_TIME: u64 = 1;
+pub(crate) const BLOCK_TIME: u64 = 1;
 /// How long anything may take.
-pub const PATIENCE: Duration = Duration::from_secs(40);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
 
 /// Logs what it is called with: four topics, then data.
 const LOG4: &[u8] = &hex!("60803603806080600037606035604035602035600035846000a400");
@@ -28,11 +28,11 @@ const LOG3: &[u8] = &hex!("60603603806060600037604035602035600035836000a300");
 
 /// An L1, the files of a rollup on it, and how a node is started on both.
 #[derive(Debug)]
-pub struct Rig {
-    pub l1: Anvil,
-    pub options: NodeOptions,
+pub(crate) struct Rig {
+    pub(crate) l1: Anvil,
+    pub(crate) options: NodeOptions,
     /// What `rollup.json` says.
-    pub rollup_config: Value,
+    pub(crate) rollup_config: Value,
     /// Where the rollup RPC will be.
     rollup_port: u16,
 }
@@ -40,7 +40,7 @@ pub struct Rig {
 impl Rig {
     /// An L1 with a block a second and a rollup that begins with its first block. `None` if there
     /// is no anvil here.
-    pub fn new(anvil: &[&str]) -> Option<Self> {
+    pub(crate) fn new(anvil: &[&str]) -> Option<Self> {
         let id = L1_CHAIN.to_string();
         let args = ["--block-time", "1", "--slots-in-an-epoch", "2", "--chain-id", &id];
         let l1 = Anvil::start(&[&args[..], anvil].concat())?;
@@ -55,7 +55,8 @@ impl Rig {
         let chain = NodeOptions::preset("", Fork::Karst);
         let file = chain.folder().join("genesis.json");
         std::fs::write(&file, l2.to_string()).expect("the genesis can be written");
-        let mut options = NodeOptions { chain: path(&file), ..chain };
+        let mut options = chain;
+        options.chain = path(&file);
         let (status, printed) = options.run(&["init"], &["--db.cache-size", "32"]);
         assert!(status.success(), "{printed}");
         let (_, hash) = printed.split_once("genesis ").expect("the hash is told");
@@ -74,7 +75,7 @@ impl Rig {
     }
 
     /// Starts a node that makes blocks, with no confirmations of L1 blocks unless `args` say so.
-    pub fn sequence(&self, args: &[&str]) -> Sequencing {
+    pub(crate) fn sequence(&self, args: &[&str]) -> Sequencing {
         let defaults: &[&str] = if args.contains(&"--sequencer.l1-confs") {
             &[]
         } else {
@@ -86,16 +87,8 @@ impl Rig {
         Sequencing { node, rollup }
     }
 
-    /// Starts a node that has to end by itself. Returns what it printed.
-    pub fn refused(&self, args: &[&str]) -> String {
-        let started = self.options.clone().with(args).try_start();
-        let (status, printed): (ExitStatus, String) = started.expect_err("refused");
-        assert!(!status.success(), "{printed}");
-        printed
-    }
-
     /// Writes a changed rollup config; returns its file.
-    pub fn other_config(&self, change: impl FnOnce(&mut Value)) -> String {
+    pub(crate) fn other_config(&self, change: impl FnOnce(&mut Value)) -> String {
         let mut config = self.rollup_config.clone();
         change(&mut config);
         let file = self.options.folder().join("other.json");
@@ -104,13 +97,13 @@ impl Rig {
     }
 
     /// Number and hash of an L1 block.
-    pub fn l1_block(&self, tag: &str) -> (u64, B256) {
+    pub(crate) fn l1_block(&self, tag: &str) -> (u64, B256) {
         let block: Value = self.l1.rpc.call("eth_getBlockByNumber", json!([tag, false]));
         (quantity(&block["number"]), hash(&block["hash"]))
     }
 
     /// Lets the portal log a deposit: `value` wei minted and sent to `to`.
-    pub fn deposit(&self, to: Address, value: U256) -> Value {
+    pub(crate) fn deposit(&self, to: Address, value: U256) -> Value {
         let opaque = [
             &value.to_be_bytes::<32>()[..],
             &value.to_be_bytes::<32>()[..],
@@ -124,14 +117,14 @@ impl Rig {
     }
 
     /// Lets the SystemConfig log an update.
-    pub fn update_config(&self, kind: u64, payload: B256) -> Value {
+    pub(crate) fn update_config(&self, kind: u64, payload: B256) -> Value {
         let topics =
             [keccak256("ConfigUpdate(uint256,uint8,bytes)"), B256::ZERO, U256::from(kind).into()];
         self.log(SYSTEM_CONFIG, &topics, &payload[..])
     }
 
     /// Lets a contract on L1 log topics and ABI-encoded bytes. Returns the receipt.
-    pub fn log(&self, contract: Address, topics: &[B256], bytes: &[u8]) -> Value {
+    pub(crate) fn log(&self, contract: Address, topics: &[B256], bytes: &[u8]) -> Value {
         let mut input = topics.iter().flat_map(|topic| topic.0).collect::<Vec<_>>();
         input.extend(U256::from(32).to_be_bytes::<32>());
         input.extend(U256::from(bytes.len()).to_be_bytes::<32>());
@@ -192,37 +185,37 @@ fn rollup_config(l1: &Value, l2: B256, time: u64) -> Value {
 
 /// A node that makes blocks.
 #[derive(Debug)]
-pub struct Sequencing {
-    pub node: AscribeNode,
+pub(crate) struct Sequencing {
+    pub(crate) node: AscribeNode,
     /// `optimism_` and `admin_`.
-    pub rollup: Rpc,
+    pub(crate) rollup: Rpc,
 }
 
 impl Sequencing {
     /// A block, if there is one.
-    pub fn block(&self, tag: &str) -> Option<Block> {
+    pub(crate) fn block(&self, tag: &str) -> Option<Block> {
         let block: Value = self.node.rpc.call("eth_getBlockByNumber", json!([tag, true]));
         (!block.is_null()).then(|| Block::read(&block))
     }
 
     /// The head.
-    pub fn head(&self) -> Block {
+    pub(crate) fn head(&self) -> Block {
         self.block("latest").expect("there is always a head")
     }
 
     /// Waits until the head satisfies `wanted`.
-    pub fn head_until(&self, what: &str, mut wanted: impl FnMut(&Block) -> bool) -> Block {
+    pub(crate) fn head_until(&self, what: &str, mut wanted: impl FnMut(&Block) -> bool) -> Block {
         wait_until(what, PATIENCE, || Some(self.head()).filter(|head| wanted(head)))
     }
 
     /// All blocks from 1 to the head.
-    pub fn chain(&self) -> Vec<Block> {
+    pub(crate) fn chain(&self) -> Vec<Block> {
         let head = self.head().number;
         (1..=head).map(|at| self.block(&format!("{at:#x}")).expect("below the head")).collect()
     }
 
     /// Waits for so many blocks more.
-    pub fn advance(&self, blocks: u64) -> Block {
+    pub(crate) fn advance(&self, blocks: u64) -> Block {
         let from = self.head().number;
         self.head_until("blocks", |head| head.number >= from + blocks)
     }
@@ -230,19 +223,19 @@ impl Sequencing {
 
 /// An L2 block, with what its L1-attributes deposit says.
 #[derive(Clone, Debug)]
-pub struct Block {
-    pub number: u64,
-    pub hash: B256,
-    pub parent: B256,
-    pub timestamp: u64,
-    pub gas_limit: u64,
-    pub extra_data: Bytes,
-    pub transactions: Vec<Value>,
-    pub l1_number: u64,
-    pub l1_time: u64,
-    pub l1_hash: B256,
-    pub sequence_number: u64,
-    pub batcher: B256,
+pub(crate) struct Block {
+    pub(crate) number: u64,
+    pub(crate) hash: B256,
+    pub(crate) parent: B256,
+    pub(crate) timestamp: u64,
+    pub(crate) gas_limit: u64,
+    pub(crate) extra_data: Bytes,
+    pub(crate) transactions: Vec<Value>,
+    pub(crate) l1_number: u64,
+    pub(crate) l1_time: u64,
+    pub(crate) l1_hash: B256,
+    pub(crate) sequence_number: u64,
+    pub(crate) batcher: B256,
 }
 
 impl Block {
@@ -272,7 +265,7 @@ impl Block {
 }
 
 /// A hex quantity.
-pub fn quantity(value: &Value) -> u64 {
+pub(crate) fn quantity(value: &Value) -> u64 {
     let text = value.as_str().expect("a quantity");
     u64::from_str_radix(text.trim_start_matches("0x"), 16).expect("a quantity")
 }
@@ -281,6 +274,6 @@ fn hash(value: &Value) -> B256 {
     serde_json::from_value(value.clone()).expect("a hash")
 }
 
-fn path(path: &PathBuf) -> String {
+fn path(path: &Path) -> String {
     path.to_str().expect("a path in UTF-8").to_owned()
 }
