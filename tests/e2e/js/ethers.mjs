@@ -6,7 +6,7 @@ import { ContractFactory, JsonRpcProvider, NonceManager, Wallet, WebSocketProvid
 
 const given = JSON.parse(process.argv[2]);
 const { abi, bytecode } = JSON.parse(readFileSync(given.token, "utf8"));
-const provider = new JsonRpcProvider(given.http, undefined, { polling: true, pollingInterval: 100 });
+const provider = new JsonRpcProvider(given.http, undefined, { polling: true, pollingInterval: 100, cacheTimeout: -1 });
 const socket = new WebSocketProvider(given.ws);
 const wallet = new Wallet(given.key, provider);
 const eventually = async (what, ask) => {

@@ -33,12 +33,17 @@ pub fn ascribe_bin() -> PathBuf {
     path
 }
 
-/// A program on `PATH` or among the npm packages of `contracts/`.
+/// A program: that of an npm package of `contracts/`, or one on `PATH`.
+///
+/// The packages' own commands are scripts that start the program, say nothing of how it ended, and
+/// leave it behind when they are killed; so the program itself is looked for.
 pub fn find_program(name: &str) -> Option<PathBuf> {
+    let packages = repository().join("contracts/node_modules/@foundry-rs");
+    let packed = std::fs::read_dir(packages).into_iter().flatten().flatten();
     let path = env::var_os("PATH").unwrap_or_default();
-    env::split_paths(&path)
-        .chain([repository().join("contracts/node_modules/.bin")])
-        .map(|folder| folder.join(name))
+    packed
+        .map(|package| package.path().join("bin").join(name))
+        .chain(env::split_paths(&path).map(|folder| folder.join(name)))
         .find(|candidate| candidate.is_file())
 }
 

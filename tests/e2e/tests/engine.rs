@@ -610,7 +610,7 @@ fn attributes_that_no_block_can_have() {
     // Wrong JSON is wrong parameters.
     for (field, value) in [
         ("minBaseFee", json!("0x0")),
-        ("timestamp", json!("12")),
+        ("timestamp", json!("0xzz")),
         ("prevRandao", json!("0x12")),
         ("eip1559Params", json!(7)),
         ("transactions", json!("0x")),
@@ -618,8 +618,8 @@ fn attributes_that_no_block_can_have() {
         let mut attributes = json!(good);
         attributes[field] = value;
         let params = json!([state, attributes]);
-        let refused = node.engine.rpc.refused("engine_forkchoiceUpdatedV3", params);
-        assert_eq!(refused.code, -32602, "{field}: {refused}");
+        let answer = node.engine.rpc.try_call::<Value>("engine_forkchoiceUpdatedV3", params);
+        assert_eq!(answer.expect_err(field).into_rpc().code, -32602, "{field}");
     }
     let mut short = json!(good);
     short["eip1559Params"] = json!("0x0000000800");
