@@ -13,6 +13,7 @@ use std::{
 use alloy_rpc_types_engine::JwtSecret;
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use hmac::{Hmac, Mac};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use sha2::Sha256;
@@ -160,7 +161,7 @@ impl Rpc {
         }
     }
 
-    /// Posts any body as JSON, with further headers. Returns the status and the answer's body.
+    /// Posts any body as JSON, with these headers or in place of those. Returns the status and the answer's body.
     ///
     /// # Errors
     /// If there is no answer.
@@ -169,14 +170,17 @@ impl Rpc {
         body: impl Into<reqwest::Body>,
         headers: &[(&str, &str)],
     ) -> Result<(u16, String), CallError> {
-        let mut request =
-            self.client.post(&self.url).header("content-type", "application/json").body(body);
+        let mut given = HeaderMap::new();
+        given.insert("content-type", HeaderValue::from_static("application/json"));
         if let Some(secret) = &self.secret {
-            request = request.bearer_auth(token(secret, json!({"iat": unix_time()})));
+            let bearer = format!("Bearer {}", token(secret, json!({"iat": unix_time()})));
+            given.insert("authorization", bearer.parse().expect("printable characters"));
         }
         for (name, value) in headers {
-            request = request.header(*name, *value);
+            let name: HeaderName = name.parse().expect("the name of a header");
+            given.insert(name, value.parse().expect("the value of a header"));
         }
+        let request = self.client.post(&self.url).headers(given).body(body);
         run(async move {
             let response = request.send().await.map_err(|error| transport(&error))?;
             let status = response.status().as_u16();

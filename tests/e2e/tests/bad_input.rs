@@ -13,8 +13,8 @@ use alloy_consensus::TxEip1559;
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256};
 use alloy_rpc_types_engine::JwtSecret;
 use ascribe_e2e::{
-    Account, AscribeNode, Driver, Fork, Load, NodeOptions, Rpc, TestChain, token, unix_time,
-    wait_until,
+    Account, AscribeNode, CallError, Driver, Fork, Load, NodeOptions, Rpc, TestChain, token,
+    unix_time, wait_until,
 };
 use serde_json::{Value, json};
 
@@ -180,6 +180,10 @@ fn transactions_that_the_pool_refuses() {
     // The gap stays out of blocks.
     let built = driver.extend_from_pool().expect("a block");
     assert_eq!(built.payload.transactions.len(), 2);
+    wait_until("the pool to follow", Duration::from_secs(5), || {
+        let status: Value = node.rpc.call("txpool_status", json!([]));
+        (status == json!({"pending": "0x0", "queued": "0x1"})).then_some(())
+    });
     let old = account.sign(TxEip1559 { value: U256::from(3), ..tx.clone() });
     let refused = send(old).expect_err("the past").into_rpc();
     assert!(refused.message.starts_with("nonce too low"), "{refused}");
@@ -258,9 +262,9 @@ fn requests_that_are_no_requests() {
     assert!(text.contains("-32600"), "{text}");
 
     // Bodies: too large, said to be large, of another type, by another method, half sent.
+    // The answer to the first comes before its end is sent, so that it may not be heard.
     let large = vec![b' '; 16 << 20];
-    let (status, _) = rpc.post(large, &[]).expect("an answer");
-    assert_eq!(status, 413);
+    assert!(matches!(rpc.post(large, &[]), Ok((413, _)) | Err(CallError::Transport(_))));
     let (status, _) = rpc.post("{}", &[("content-type", "text/plain")]).expect("an answer");
     assert_eq!(status, 415);
     let (status, _) = rpc.post("{}", &[("host", "evil.example")]).expect("an answer");
@@ -278,6 +282,10 @@ fn requests_that_are_no_requests() {
     assert!(raw(&format!("DELETE / HTTP/1.1\r\n{head}\r\n")).contains(" 405"));
     assert!(
         raw(&format!("POST / HTTP/1.1\r\n{head}content-length: 999999999999\r\n\r\n{{"))
+            .contains(" 413")
+    );
+    assert!(
+        raw(&format!("POST / HTTP/1.1\r\n{head}content-length: {}\r\n\r\n{{", 16 << 20))
             .contains(" 413")
     );
     assert!(raw("nonsense\r\n\r\n").contains(" 400"));
