@@ -117,7 +117,10 @@ impl AccountOverride {
         }
         if let Some(Hex(code)) = &self.code {
             info.code_hash = keccak256(code);
-            info.code = Some(Bytecode::new_raw(code.clone()));
+            // What begins like a delegation and is none is code like any other.
+            let code = Bytecode::new_raw_checked(code.clone())
+                .unwrap_or_else(|_| Bytecode::new_legacy(code.clone()));
+            info.code = Some(code);
         }
         if let Some(Hex(balance)) = self.balance {
             info.balance = balance;
