@@ -268,6 +268,10 @@ impl RpcContext {
         {
             return Err(RpcError::invalid_params(INVALID_RANGE));
         }
+        // A range that starts at the latest block ends there too: it means whatever is newest then.
+        if from.is_latest() && !to.is_latest() && !to.is_pending() {
+            return Err(RpcError::invalid_params(INVALID_RANGE));
+        }
         if from.is_pending() || to.is_pending() {
             return Err(RpcError::invalid_params("pending logs are not supported"));
         }
