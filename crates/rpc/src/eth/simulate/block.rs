@@ -244,8 +244,10 @@ impl<'a> Simulator<'a> {
         open.receipts.push(receipt(&tx, executed.failure.is_none(), open.gas_used, emitted));
         open.transactions.push(tx);
         open.senders.push(from);
+        // What a call that failed said is told with its error.
+        let output = if executed.failure.is_none() { executed.output } else { Bytes::new() };
         Ok(CallResult {
-            output: executed.output,
+            output,
             logs,
             gas_used: executed.gas_used,
             max_gas_used: executed.max_gas_used,
@@ -261,7 +263,7 @@ impl<'a> Simulator<'a> {
     ) -> Result<Outcome, RpcError> {
         message
             .check(sender, &open.env.block_env, self.validated, self.validated)
-            .map_err(|error| refused(&error))?;
+            .map_err(|error| refused(&error, message.gas_limit))?;
         let mut transfers = Transfers::new(self.traced, open.next_log);
         let env = open.env.clone();
         let chain_id = env.cfg_env.chain_id;
@@ -270,7 +272,7 @@ impl<'a> Simulator<'a> {
         free_of_l1_fees(&mut evm);
         let done = evm.transact_raw(message.to_tx(chain_id));
         let done = done.map_err(|error| match call_error(message, error) {
-            CallError::Refused(error) => refused(&error),
+            CallError::Refused(error) => refused(&error, message.gas_limit),
             CallError::Failed(error) => error,
         })?;
         self.state.commit(done.state);
@@ -367,7 +369,7 @@ fn call_failure(failure: Failure, capped: bool) -> CallFailure {
 }
 
 /// The code that execution-apis gives to a call that cannot be in a block.
-fn refused(error: &MessageError) -> RpcError {
+fn refused(error: &MessageError, gas: u64) -> RpcError {
     let code = match error {
         MessageError::NonceTooHigh { .. } => NONCE_TOO_HIGH,
         MessageError::NonceTooLow { .. } => NONCE_TOO_LOW,
@@ -379,7 +381,7 @@ fn refused(error: &MessageError) -> RpcError {
         MessageError::InitCodeSize { .. } => INIT_CODE_TOO_LARGE,
         _ => INTERNAL,
     };
-    RpcError::new(code, error.to_string())
+    RpcError::new(code, format!("err: {error} (supplied gas {gas})"))
 }
 
 /// All that a state holds beyond the one under it, by hashed keys. What was only read is among it,
