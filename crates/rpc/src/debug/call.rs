@@ -88,9 +88,7 @@ pub(super) fn trace_call(
 
     let chain_id = env.cfg_env.chain_id;
     let message = args.to_message(context.config.gas_cap, env.block_env.basefee, chain_id)?;
-    if message.gas_price.is_zero() {
-        env.block_env.basefee = 0;
-    }
+    message.waive_prices(&mut env.block_env);
     let info = state.basic(message.from)?.unwrap_or_default();
     let sender = Sender { nonce: info.nonce, balance: info.balance };
     message

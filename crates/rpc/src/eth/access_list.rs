@@ -81,6 +81,8 @@ pub(super) fn create_access_list(
         call.deadline.check()?;
         let result = call.transact(&message, &mut touched).map_err(|error| match error {
             CallError::Refused(error) => {
+                args.gas = Some(Hex(message.gas_limit));
+                args.access_list = Some(message.access_list.clone());
                 // Named by its hash, though nobody could know it by that yet.
                 let hash = unsigned(&args, context.spec.chain_id())
                     .map_or_else(|_| B256::ZERO, |tx| tx.tx_hash());
@@ -89,7 +91,11 @@ pub(super) fn create_access_list(
             CallError::Failed(error) => error,
         })?;
         if touched.found == known.found {
-            let executed = executed(result.result);
+            let mut executed = executed(result.result);
+            call.explain(&message, &mut executed).map_err(|error| match error {
+                CallError::Refused(error) => RpcError::server(error.to_string()),
+                CallError::Failed(error) => error,
+            })?;
             return Ok(AccessListResult {
                 access_list: message.access_list,
                 error: executed.failure.map(|failure| match failure {

@@ -6,7 +6,7 @@ use super::{
     overrides::{BlockOverrides, CallState, PrecompileChanges, StateOverrides},
     transaction_args::TransactionArgs,
 };
-use crate::{RpcContext, RpcError};
+use crate::{RpcContext, RpcError, debug::why_halted};
 use alloy_eips::BlockNumHash;
 use alloy_evm::{Evm, EvmEnv};
 use alloy_op_evm::{OpEvmContext, OpTxError};
@@ -43,6 +43,11 @@ impl Deadline {
 
     pub(crate) fn is_over(&self) -> bool {
         Instant::now() >= self.at
+    }
+
+    /// When time is up.
+    pub(crate) const fn at(&self) -> Instant {
+        self.at
     }
 
     pub(crate) fn check(&self) -> Result<(), RpcError> {
@@ -202,6 +207,29 @@ impl CallContext {
         Ok(executed(result?.result))
     }
 
+    /// The same, and if it was stopped, why, in geth's words.
+    pub(crate) fn execute_explained(&mut self, message: &Message) -> Result<Executed, CallError> {
+        let mut executed = self.execute(message)?;
+        self.explain(message, &mut executed)?;
+        Ok(executed)
+    }
+
+    /// Finds out why a message was stopped, if it was.
+    pub(crate) fn explain(
+        &mut self,
+        message: &Message,
+        executed: &mut Executed,
+    ) -> Result<(), CallError> {
+        if matches!(executed.failure, Some(Failure::Halted(_)))
+            && let Some(why) = why_halted(self, message)?
+        {
+            // As geth does: an overflow that it found before it looked at the gas is another thing.
+            executed.out_of_gas = why.starts_with("out of gas");
+            executed.failure = Some(Failure::Halted(why));
+        }
+        Ok(())
+    }
+
     /// Executes a message under the eyes of `inspector`, and returns what it would change.
     pub(crate) fn transact<I>(
         &mut self,
@@ -213,10 +241,7 @@ impl CallContext {
     {
         let info = self.state.basic(message.from).map_err(RpcError::from)?.unwrap_or_default();
         let mut env = self.env.clone();
-        if message.gas_price.is_zero() {
-            // Who pays nothing sees no price either.
-            env.block_env.basefee = 0;
-        }
+        message.waive_prices(&mut env.block_env);
         let sender = Sender { nonce: info.nonce, balance: info.balance };
         message.check(sender, &env.block_env, false, false)?;
         let chain_id = env.cfg_env.chain_id;
@@ -299,7 +324,7 @@ pub(super) fn call(
     let message =
         args.to_message(context.config.gas_cap, call.base_fee(), context.spec.chain_id())?;
     let gas = message.gas_limit;
-    let executed = call.execute(&message).map_err(|error| match error {
+    let executed = call.execute_explained(&message).map_err(|error| match error {
         CallError::Refused(error) => RpcError::server(format!("err: {error} (supplied gas {gas})")),
         CallError::Failed(error) => error,
     })?;

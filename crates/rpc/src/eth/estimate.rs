@@ -64,7 +64,11 @@ impl Search<'_> {
             return Ok(TRANSFER_GAS);
         }
         let exceeds = |high| RpcError::server(format!("gas required exceeds allowance ({high})"));
-        let first = self.execute(high)?.ok_or_else(|| exceeds(high))?;
+        let mut first = self.execute(high)?.ok_or_else(|| exceeds(high))?;
+        self.call.explain(&self.message, &mut first).map_err(|error| match error {
+            CallError::Refused(error) => RpcError::server(error.to_string()),
+            CallError::Failed(error) => error,
+        })?;
         if let Some(failure) = first.failure {
             return Err(if first.out_of_gas { exceeds(high) } else { failure.into() });
         }

@@ -115,6 +115,20 @@ impl Message {
         self.fee_cap.is_zero() && self.tip_cap.is_zero()
     }
 
+    /// Takes the prices out of a block that the message does not pay.
+    pub(crate) fn waive_prices(&self, block: &mut BlockEnv) {
+        if self.gas_price.is_zero() {
+            // Who pays nothing sees no price either.
+            block.basefee = 0;
+        }
+        if self.blob_hashes.is_some()
+            && self.blob_fee_cap.is_zero()
+            && let Some(blob) = &mut block.blob_excess_gas_and_price
+        {
+            blob.blob_gasprice = 0;
+        }
+    }
+
     /// What is looked at before a message is executed, in geth's order.
     ///
     /// With `nonce`, the nonce must be the sender's. With `base_fee`, free messages are not excused
@@ -205,7 +219,8 @@ impl Message {
             kind: self.kind,
             value: self.value,
             data: self.data.clone(),
-            nonce: self.nonce,
+            // The highest nonce is refused even by an EVM that looks at no nonce.
+            nonce: self.nonce.min(u64::MAX - 1),
             chain_id: Some(chain_id),
             access_list: self.access_list.clone(),
             ..TxEnv::default()

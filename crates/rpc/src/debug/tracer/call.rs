@@ -91,7 +91,8 @@ impl CallFrame {
         }
         if error == REVERTED {
             self.output = exit.output.clone();
-            self.revert_reason = revert::reason(exit.output).map(Into::into);
+            self.revert_reason =
+                revert::reason(exit.output).filter(|reason| !reason.is_empty()).map(Into::into);
         }
     }
 

@@ -138,6 +138,7 @@ pub(in crate::debug) struct Hooks {
     wants: Wants,
     stop: Stop,
     precompiles: BTreeSet<Address>,
+    spec: SpecId,
     frames: Vec<Frame>,
     running: Running,
     /// Logs that earlier transactions of the block wrote.
@@ -166,6 +167,7 @@ impl Hooks {
             tracer,
             stop,
             precompiles: BTreeSet::new(),
+            spec: SpecId::default(),
             frames: Vec::new(),
             running: Running::default(),
             logs_before,
@@ -185,6 +187,7 @@ impl Hooks {
         state: &mut dyn StateAccess,
     ) -> Result<(), TraceError> {
         self.precompiles.clone_from(tx.precompiles);
+        self.spec = tx.spec;
         self.deposit = deposit;
         self.refund = tx.refund;
         self.tracer.tx_start(tx, state)
@@ -231,7 +234,7 @@ impl Hooks {
     fn exit(&mut self, result: &InterpreterResult) {
         let Some(frame) = self.frames.pop() else { return };
         let InterpreterResult { result, output, gas } = result;
-        let error = frame.error(*result, output.len(), &self.precompiles);
+        let error = frame.error(*result, output.len(), &self.precompiles, self.spec);
         let kept = result.is_ok() || result.is_revert();
         if let Some(parent) = self.frames.last_mut()
             && result.is_ok()
@@ -402,6 +405,7 @@ impl Frame {
         result: InstructionResult,
         output_len: usize,
         precompiles: &BTreeSet<Address>,
+        spec: SpecId,
     ) -> Option<Cow<'static, str>> {
         if result.is_ok() {
             return None;
@@ -412,7 +416,7 @@ impl Frame {
             None if result == InstructionResult::PrecompileError
                 && precompiles.contains(&self.code_address) =>
             {
-                precompile_error(&self.code_address, &self.input).into()
+                precompile_error(&self.code_address, &self.input, spec).into()
             }
             None => frame_error(result),
         })
