@@ -13,8 +13,8 @@ use alloy_consensus::TxEip1559;
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256};
 use alloy_rpc_types_engine::JwtSecret;
 use ascribe_e2e::{
-    Account, AscribeNode, CallError, Driver, Fork, Load, NodeOptions, Rpc, TestChain, token,
-    unix_time, wait_until,
+    Account, AscribeNode, CallError, Driver, Fork, Load, NodeOptions, Rpc, RpcError, TestChain,
+    say, token, unix_time, wait_until,
 };
 use serde_json::{Value, json};
 
@@ -452,6 +452,29 @@ fn flags_and_files_that_are_wrong() {
     assert_eq!(base.start().head().0, 0);
 }
 
+#[test]
+fn a_database_of_a_later_release() {
+    let (_chain, options, head) = stopped_with(3);
+    let folder = options.datadir().join("db");
+    let write = |version: u32| {
+        let plain = rocksdb::Options::default();
+        let columns = rocksdb::DB::list_cf(&plain, &folder).expect("column families");
+        let database = rocksdb::DB::open_cf(&plain, &folder, columns).expect("a database");
+        let meta = database.cf_handle("meta").expect("the column family");
+        let before = database.get_cf(meta, "schema").expect("read").expect("a version");
+        database.put_cf(meta, "schema", version.to_be_bytes()).expect("written");
+        u32::from_be_bytes(before.try_into().expect("four bytes"))
+    };
+    let ours = write(4711);
+    let output = refused_start(&options);
+    assert!(output.contains("database schema 4711 is newer than schema"), "{output}");
+    let (status, output) = options.run(&["db", "verify"], &[]);
+    assert!(!status.success() && output.contains("is newer than schema"), "{output}");
+    // Nothing was touched.
+    assert_eq!(write(ours), 4711);
+    assert_eq!(options.start().head(), (3, head));
+}
+
 fn files(folder: &Path, suffix: &str) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).expect("a folder");
     let mut found: Vec<PathBuf> = entries
@@ -528,6 +551,17 @@ fn a_database_that_is_damaged() {
     assert_eq!(options.start().head(), (40, head));
 }
 
+/// Blocks until they are refused.
+fn fill(driver: &mut Driver, load: &Load) -> RpcError {
+    for _ in 0..800 {
+        let number = driver.head().number + 1;
+        if let Err(error) = driver.extend(load.block(number, 0)) {
+            return error.into_rpc();
+        }
+    }
+    panic!("the disk was never full")
+}
+
 /// Writing stops at a file size that the process may not pass. What was reported is there afterwards.
 #[test]
 fn a_disk_that_is_full() {
@@ -551,16 +585,7 @@ fn a_disk_that_is_full() {
     let mut node = options.start();
     driver.engine = node.engine.clone();
     driver.reread();
-    let mut built = 0;
-    let error = loop {
-        let number = driver.head().number + 1;
-        match driver.extend(load.block(number, 0)) {
-            Ok(_) => built += 1,
-            Err(error) => break error,
-        }
-        assert!(built < 500, "writing {room} bytes never failed");
-    };
-    let refused = error.into_rpc();
+    let refused = fill(&mut driver, &load);
     assert_eq!(refused.code, -32603, "{refused}");
     assert!(refused.message.contains("blocks cannot be persisted"), "{refused}");
     // It says so, still answers, and still has its blocks in memory.
@@ -592,4 +617,80 @@ fn a_disk_that_is_full() {
     let head = driver.head();
     let healthy = node.stop();
     assert_eq!(healthy.start().head(), (head.number, head.hash));
+}
+
+/// A file system in memory, of a size that can change.
+struct Mount(PathBuf);
+
+impl Mount {
+    /// `None` where this process may not mount.
+    fn new(at: PathBuf) -> Option<Self> {
+        std::fs::create_dir_all(&at).expect("a folder");
+        let mount = Self(at);
+        mount.options("size=512m").then_some(mount)
+    }
+
+    fn options(&self, options: &str) -> bool {
+        let mut mount = std::process::Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", options, "ascribe-e2e"]).arg(&self.0);
+        mount.output().is_ok_and(|output| output.status.success())
+    }
+
+    /// Leaves so many bytes free, as near as the system's counting goes.
+    fn leave(&self, bytes: u64) {
+        let mut df = std::process::Command::new("df");
+        let output = df.args(["-k", "--output=used"]).arg(&self.0).output().expect("df");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let used: u64 = text.lines().nth(1).expect("a line").trim().parse().expect("a number");
+        let size = used + bytes / 1024;
+        assert!(self.options(&format!("remount,size={size}k")), "remounting with {size} KiB");
+    }
+}
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        // Lazily: a failing test may still have something open.
+        let _ = std::process::Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+/// A full disk that gets room again: the node says so, waits, and goes on by itself.
+#[test]
+fn a_disk_that_has_room_again() {
+    let chain = TestChain::new(Fork::Karst);
+    let options = NodeOptions::new(&chain);
+    let Some(disk) = Mount::new(options.datadir()) else {
+        return say("a_disk_that_has_room_again: SKIPPED, this user may not mount a tmpfs");
+    };
+    let node = options.start();
+    let mut driver = Driver::new(&node);
+    let load = Load::new(&chain, 4, 6, 60);
+    for number in 1..=10 {
+        driver.extend(load.block(number, 0)).expect("a block");
+    }
+    disk.leave(1 << 20);
+    let refused = fill(&mut driver, &load);
+    assert_eq!(refused.code, -32603, "{refused}");
+    assert!(refused.message.contains("disk full"), "{refused}");
+    let (status, text) = node.monitor.get("/healthz").expect("an answer");
+    assert_eq!((status, text.contains("disk full")), (503, true), "{text}");
+    let head = driver.head();
+    assert_eq!(node.head(), (head.number, head.hash), "what is in memory is served");
+
+    assert!(disk.options("remount,size=512m"));
+    wait_until("blocks to be written again", Duration::from_secs(60), || {
+        let number = driver.head().number + 1;
+        driver.extend(load.block(number, 0)).ok()
+    });
+    for _ in 0..10 {
+        let number = driver.head().number + 1;
+        driver.extend(load.block(number, 0)).expect("a block");
+    }
+    assert_eq!(node.monitor.get("/healthz").expect("an answer").0, 200);
+    let head = driver.head();
+    let options = node.stop();
+    let (status, output) = options.run(&["db", "verify"], &[]);
+    assert!(status.success(), "{output}");
+    drop(options.start().stop());
+    assert_eq!(options.start().head(), (head.number, head.hash));
 }
