@@ -7,7 +7,7 @@ import {
     decodeEventLog, encodeFunctionData, getContractAddress, keccak256,
 } from "viem";
 import { privateKeyToAccount } from "viem/accounts";
-import { chainConfig } from "viem/op-stack";
+import { chainConfig, publicActionsL2 } from "viem/op-stack";
 
 const given = JSON.parse(process.argv[2]);
 const { abi, bytecode } = JSON.parse(readFileSync(given.token, "utf8"));
@@ -20,7 +20,7 @@ const chain = defineChain({
 });
 const account = privateKeyToAccount(given.key);
 const options = { chain, pollingInterval: 100 };
-const reader = createPublicClient({ ...options, transport: http() });
+const reader = createPublicClient({ ...options, transport: http() }).extend(publicActionsL2());
 const socket = createPublicClient({ ...options, transport: webSocket() });
 const wallet = createWalletClient({ ...options, account, transport: http() });
 const mined = async (hash) => {
@@ -55,7 +55,9 @@ const types = {
 };
 for (const [type, fields] of Object.entries(types)) {
     const hash = await wallet.sendTransaction({ to: given.friend, value, type, ...fields });
+    const head = await reader.getBlockNumber({ cacheTime: 0 });
     const receipt = await mined(hash);
+    assert.ok(receipt.blockNumber <= head + 2n, `sent at ${head}, mined in ${receipt.blockNumber}`);
     assert.equal(receipt.status, "success");
     assert.equal(receipt.type, type);
     // What the OP Stack adds, by viem's OP Stack formatters.
@@ -68,6 +70,13 @@ for (const [type, fields] of Object.entries(types)) {
     await eventually("the pending transaction", () => pending.includes(hash));
 }
 assert.equal(await reader.getBalance({ address: given.friend }), before + 3n * value);
+
+// What the GasPriceOracle says that it costs to be posted to L1.
+const transfer = { account, to: given.friend, value };
+assert.ok((await reader.estimateL1Fee(transfer)) > 0n);
+assert.ok((await reader.estimateL1Gas(transfer)) > 0n);
+assert.ok((await reader.getL1BaseFee()) > 0n);
+assert.ok((await reader.estimateTotalFee(transfer)) > (await reader.estimateL1Fee(transfer)));
 
 // A delegation to a contract (EIP-7702), made below.
 const deployed = await mined(await wallet.deployContract({ abi, bytecode, args: ["Token", "TKN", 10n ** 24n] }));

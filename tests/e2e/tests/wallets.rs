@@ -1,67 +1,87 @@
-//! Wallets and dapps against a running chain: cast and forge, viem and ethers.
+//! Wallets and dapps against a devnet: cast and forge, viem and ethers.
 
 use std::{
     path::{Path, PathBuf},
     process::Command,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread::{self, JoinHandle},
-    time::Duration,
+    sync::{Arc, Mutex, PoisonError, Weak},
+    thread,
+    time::{Duration, Instant},
 };
 
-use alloy_primitives::{Address, U256};
+use alloy_primitives::{Address, U64, U256};
 use ascribe_e2e::{
-    Account, AscribeNode, Driver, Folder, Fork, NodeOptions, TestChain, find_program, say, skip,
+    Account, Folder, Process, Rpc, ascribe_bin, find_program, free_port, say, send_signal, skip,
+    wait_until,
 };
 use serde_json::{Value, json};
 
-/// Milliseconds from one block to the next.
-const BLOCK_TIME: u64 = 500;
+/// The chain id of the devnet.
+const CHAIN: u64 = 901;
 
-/// A chain that moves: a block every half second, filled from the pool.
-struct MovingChain {
-    chain: TestChain,
-    node: AscribeNode,
-    stop: Arc<AtomicBool>,
-    ticker: Option<JoinHandle<()>>,
+/// How long the devnet may take to come up; the machine may be busy.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// What all tests here share: a devnet with a block every second, and compiled contracts. It is gone
+/// when the last of them is.
+struct Stage {
+    devnet: Process,
+    http: String,
+    ws: String,
+    forge: PathBuf,
+    project: Folder,
 }
 
-impl MovingChain {
-    fn start() -> Self {
-        let chain = TestChain::new(Fork::Karst);
-        let node = NodeOptions::new(&chain).start();
-        let mut driver = Driver::new(&node);
-        let stop = Arc::new(AtomicBool::new(false));
-        let stopped = stop.clone();
-        let ticker = thread::spawn(move || {
-            while !stopped.load(Ordering::Relaxed) {
-                let head = driver.head();
-                let mut attributes = driver.attributes(head, Vec::new());
-                attributes.no_tx_pool = None;
-                let id = driver.start_build(head, &attributes).expect("a job");
-                thread::sleep(Duration::from_millis(BLOCK_TIME));
-                let built = driver.finish_build(id).expect("a payload");
-                driver.import(&built).expect("our own block");
-                driver.set_head(built.payload.block_hash).expect("the head");
-            }
+impl Stage {
+    /// `None`, said aloud, if something is not here.
+    fn enter(test: &str) -> Option<Arc<Self>> {
+        static STAGE: Mutex<Weak<Stage>> = Mutex::new(Weak::new());
+        // Poisoned by a test that failed to set the stage: so will this one.
+        let mut stage = STAGE.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(stage) = stage.upgrade() {
+            return Some(stage);
+        }
+        let new = Arc::new(Self::set(test)?);
+        *stage = Arc::downgrade(&new);
+        Some(new)
+    }
+
+    fn set(test: &str) -> Option<Self> {
+        let contracts = here().join("../../contracts").canonicalize().expect("a folder");
+        let (Some(forge), Some(anvil), true) =
+            (find_program("forge"), find_program("anvil"), contracts.join("out").is_dir())
+        else {
+            skip(test, "no forge, anvil or compiled contracts (scripts/contracts build)");
+            return None;
+        };
+        let project = compile(&forge, contracts.to_str().expect("a path in UTF-8"));
+        let ports: [u16; 5] = std::array::from_fn(|_| free_port());
+        let mut command = Command::new(ascribe_bin());
+        command.args(["devnet", "--block-time", "1", "--color", "never", "--artifacts"]);
+        command.arg(&contracts).arg("--anvil").arg(anvil);
+        command.arg("--datadir").arg(project.join("devnet"));
+        let flags = ["--http.port", "--ws.port", "--authrpc.port", "--rpc.port", "--l1.port"];
+        for (flag, port) in flags.iter().zip(ports) {
+            command.args([(*flag).to_owned(), port.to_string()]);
+        }
+        let mut devnet = Process::spawn("ascribe devnet", command, &project.join("devnet.log"));
+        let http = format!("http://127.0.0.1:{}", ports[0]);
+        let rpc = Rpc::new(http.clone());
+        wait_until("the second block", PATIENCE, || {
+            assert!(devnet.is_running(), "the devnet has ended: {}", devnet.output_end());
+            let number: U64 = rpc.try_call("eth_blockNumber", json!([])).ok()?;
+            (number.to::<u64>() > 1).then_some(())
         });
-        Self { chain, node, stop, ticker: Some(ticker) }
-    }
-
-    fn account(&self, index: usize) -> Account {
-        Account::dev(index, self.chain.chain_id)
+        Some(Self { devnet, http, ws: format!("ws://127.0.0.1:{}", ports[1]), forge, project })
     }
 }
 
-impl Drop for MovingChain {
+impl Drop for Stage {
     fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        if let Some(ticker) = self.ticker.take() {
-            let ended = ticker.join();
-            if !thread::panicking() {
-                ended.expect("the chain kept moving");
+        if self.devnet.is_running() && send_signal(self.devnet.pid(), "TERM") {
+            // It takes its L1 along. If it does not end, it is killed.
+            let started = Instant::now();
+            while self.devnet.is_running() && started.elapsed() < Duration::from_secs(20) {
+                thread::sleep(Duration::from_millis(50));
             }
         }
     }
@@ -86,16 +106,8 @@ fn run(program: &Path, args: &[&str]) -> String {
     stdout
 }
 
-/// A forge project of `solidity/`, compiled. `None` if forge or its packages are not here.
-fn solidity(test: &str) -> Option<(PathBuf, Folder)> {
-    let contracts = here().join("../../contracts");
-    let (Some(forge), true) = (find_program("forge"), contracts.join("node_modules").is_dir())
-    else {
-        skip(test, "no forge, or no npm packages in contracts/ (scripts/contracts installs them)");
-        return None;
-    };
-    let contracts = contracts.canonicalize().expect("the folder");
-    let contracts = contracts.to_str().expect("a path in UTF-8");
+/// A forge project of `solidity/`, compiled.
+fn compile(forge: &Path, contracts: &str) -> Folder {
     let folder = Folder::new();
     std::fs::create_dir(folder.join("src")).expect("a folder");
     for file in ["Token.sol", "Exchange.sol"] {
@@ -110,8 +122,8 @@ fn solidity(test: &str) -> Option<(PathBuf, Folder)> {
     );
     std::fs::write(folder.join("foundry.toml"), config).expect("written");
     let root = folder.to_str().expect("a path in UTF-8");
-    run(&forge, &["build", "--offline", "--root", root]);
-    Some((forge, folder))
+    run(forge, &["build", "--offline", "--root", root]);
+    folder
 }
 
 /// The artifact of a contract, as scripts read it: ABI and creation code.
@@ -132,12 +144,12 @@ fn word(text: &str) -> U256 {
 
 #[test]
 fn cast_and_forge() {
-    let Some((forge, project)) = solidity("cast_and_forge") else { return };
+    let Some(stage) = Stage::enter("cast_and_forge") else { return };
+    let (forge, project) = (&stage.forge, &stage.project);
     let Some(cast) = find_program("cast") else { return skip("cast_and_forge", "no cast") };
-    let chain = MovingChain::start();
-    let url = chain.node.rpc.url().to_owned();
+    let url = stage.http.clone();
     let (account, friend) =
-        (chain.account(0), Account::from_seed("friend", 1).address().to_string());
+        (Account::dev(0, CHAIN), Account::from_seed("friend", 1).address().to_string());
     let key = account.private_key();
     let cast = |args: &[&str]| run(&cast, &[args, &["--rpc-url", &url]].concat()).trim().to_owned();
     let send = |args: &[&str]| -> Value {
@@ -165,7 +177,7 @@ fn cast_and_forge() {
             line.push("--constructor-args");
             line.extend(args);
         }
-        let printed = run(&forge, &line);
+        let printed = run(forge, &line);
         let json = &printed[printed.find('{').expect("JSON")..];
         let made: Value = serde_json::from_str(json).expect("JSON");
         made["deployedTo"].as_str().expect("an address").to_owned()
@@ -228,8 +240,10 @@ fn cast_and_forge() {
     let first = cast(&["call", &pair, "first()(address)"]);
     let quote = word(&cast(&["call", &pair, "quote(bool,uint256)(uint256)", "true", "1000"]));
     assert_eq!(quote, U256::from(3948), "1000 into 100000 at 4:1, less 0.3 %");
-    let receipt =
-        send(&[&pair, "swap(bool,uint256,uint256,address)", "true", "1000", "3948", &friend]);
+    // With a limit of its own: an estimate in the block of the call before would not see the prices
+    // being summed, which begins a second later.
+    let swap = ["swap(bool,uint256,uint256,address)", "true", "1000", "3948", &friend];
+    let receipt = send(&[&[pair.as_str()], &swap[..], &["--gas-limit", "300000"]].concat());
     assert_eq!(receipt["logs"].as_array().map(Vec::len), Some(5), "{receipt}");
     let paid = if first == token { &other } else { &token };
     let received = word(&cast(&["call", paid, "balanceOf(address)(uint256)", &friend]));
@@ -264,20 +278,19 @@ fn cast_and_forge() {
 
 /// Runs one of the scripts in `js/` against a moving chain.
 fn script(name: &str, account: usize) {
-    let Some((_, project)) = solidity(name) else { return };
+    let Some(stage) = Stage::enter(name) else { return };
     let Some(node) = find_program("node") else { return skip(name, "no node") };
     let folder = here().join("js");
     if !folder.join("node_modules").is_dir() {
         return skip(name, "no npm packages in tests/e2e/js (npm ci installs them)");
     }
-    let chain = MovingChain::start();
     let given = json!({
-        "http": chain.node.rpc.url(),
-        "ws": chain.node.ws,
-        "chainId": chain.chain.chain_id,
-        "key": chain.account(account).private_key(),
+        "http": stage.http,
+        "ws": stage.ws,
+        "chainId": CHAIN,
+        "key": Account::dev(account, CHAIN).private_key(),
         "friend": Account::from_seed(name, 1).address().to_string(),
-        "token": artifact(&project, "Token.sol", "Token"),
+        "token": artifact(&stage.project, "Token.sol", "Token"),
     });
     let file = folder.join(format!("{name}.mjs"));
     let file = file.to_str().expect("a path in UTF-8");
