@@ -179,14 +179,25 @@ mod tests {
         let dir = tempfile::tempdir().expect("a folder");
         let devnet = args(dir.path(), "devnet");
         init(&devnet.datadir, &devnet.db).expect("made");
+        let file = dir.path().join("other.json");
+        let refused = |genesis: &alloy_genesis::Genesis| {
+            let text = serde_json::to_vec(genesis).expect("JSON");
+            std::fs::write(&file, text).expect("written");
+            let other = args(dir.path(), file.to_str().expect("a name in UTF-8"));
+            init(&other.datadir, &other.db).expect_err("another chain")
+        };
         let mut genesis = ChainSpec::devnet().genesis().clone();
         genesis.config.chain_id = 902;
+        let error = refused(&genesis);
+        assert!(
+            matches!(
+                error,
+                DatabaseError::Storage(StorageError::ChainIdMismatch { stored: 901, given: 902 })
+            ),
+            "{error}"
+        );
         genesis.timestamp = 7;
-        let file = dir.path().join("other.json");
-        let text = serde_json::to_vec(&genesis).expect("JSON");
-        std::fs::write(&file, text).expect("written");
-        let other = args(dir.path(), file.to_str().expect("a name in UTF-8"));
-        let error = init(&other.datadir, &other.db).expect_err("another chain");
+        let error = refused(&genesis);
         assert!(
             matches!(error, DatabaseError::Storage(StorageError::GenesisMismatch { .. })),
             "{error}"

@@ -125,6 +125,8 @@ pub(crate) mod meta {
     pub(crate) const SCHEMA: &[u8] = b"schema";
     /// Hash of the genesis block; written with the last batch of the genesis state.
     pub(crate) const GENESIS: &[u8] = b"genesis";
+    /// EIP-155 chain id, eight big-endian bytes: the genesis hash does not cover it.
+    pub(crate) const CHAIN_ID: &[u8] = b"chain-id";
     /// Number and hash of the persisted head.
     pub(crate) const HEAD: &[u8] = b"head";
     /// Number and hash of the safe label.

@@ -25,6 +25,15 @@ pub enum StorageError {
         /// Hash of the genesis block of the chain configuration.
         given: B256,
     },
+    /// The directory holds a chain with the same genesis block and another id, on which other
+    /// signatures count.
+    #[error("database belongs to chain {stored}, the chain configuration says {given}")]
+    ChainIdMismatch {
+        /// Id of the chain on disk.
+        stored: u64,
+        /// Id in the chain configuration.
+        given: u64,
+    },
     /// The chain configuration knows its genesis header but not its accounts, so that an empty
     /// database cannot be filled from it.
     #[error("chain {chain_id} carries no genesis state; an empty database needs a genesis.json")]

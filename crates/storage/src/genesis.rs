@@ -42,11 +42,10 @@ pub(crate) fn ensure(
         let stored = B256::try_from(&bytes[..]).map_err(|_| {
             StorageError::inconsistent(Column::Meta, meta::GENESIS, "not a block hash")
         })?;
-        return if stored == given {
-            Ok(())
-        } else {
-            Err(StorageError::GenesisMismatch { stored, given })
-        };
+        if stored != given {
+            return Err(StorageError::GenesisMismatch { stored, given });
+        }
+        return ensure_chain_id(database, spec.chain_id());
     }
     if !spec.has_state() {
         return Err(StorageError::GenesisStateMissing { chain_id: spec.chain_id() });
@@ -73,6 +72,7 @@ pub(crate) fn ensure(
     rows.put(Column::BlockNumbers, given.as_slice(), &key);
     rows.put(Column::Meta, meta::HEAD, &codec::encode_num_hash(header.num_hash()));
     rows.put(Column::Meta, meta::FLOOR, &key);
+    rows.put(Column::Meta, meta::CHAIN_ID, &spec.chain_id().to_be_bytes());
     rows.put(Column::Meta, meta::GENESIS, given.as_slice());
     database.write(writer.rows)?;
     info!(
@@ -83,6 +83,19 @@ pub(crate) fn ensure(
         "Wrote genesis"
     );
     Ok(())
+}
+
+/// Makes sure that the chain has this id. A database that does not know its chain's learns it.
+fn ensure_chain_id(database: &Database, given: u64) -> Result<(), StorageError> {
+    let Some(bytes) = database.get(Column::Meta, meta::CHAIN_ID)? else {
+        let mut rows = database.rows();
+        rows.put(Column::Meta, meta::CHAIN_ID, &given.to_be_bytes());
+        return database.write(rows);
+    };
+    let stored = <[u8; 8]>::try_from(&bytes[..])
+        .map(u64::from_be_bytes)
+        .map_err(|_| StorageError::inconsistent(Column::Meta, meta::CHAIN_ID, "not eight bytes"))?;
+    if stored == given { Ok(()) } else { Err(StorageError::ChainIdMismatch { stored, given }) }
 }
 
 /// Removes every row but the schema version.
