@@ -206,7 +206,7 @@ impl L1Client {
                 Ok(receipts) => return receipts.ok_or(L1Error::BlockGone(block.hash)),
                 Err(Failure::Unsupported(message)) => {
                     tracing::warn!(
-                        target: "ascribe::l1", %message, "no eth_getBlockReceipts, asking one by one"
+                        target: "ascribe::l1", %message, "No eth_getBlockReceipts, asking one by one"
                     );
                     self.inner.receipts_one_by_one.store(true, Ordering::Relaxed);
                 }
@@ -268,7 +268,7 @@ impl L1Client {
                 return Err(Failure::Other(error));
             }
             let pause = options.retry.pause(failures);
-            tracing::debug!(target: "ascribe::l1", %error, ?pause, attempt = failures, "request repeated");
+            tracing::debug!(target: "ascribe::l1", %error, ?pause, attempt = failures, "Request repeated");
             metrics::retried(method);
             sleep(pause).await;
         }

@@ -71,7 +71,7 @@ impl L1Client {
                         subscribed = true;
                     }
                     Err(error) => {
-                        tracing::debug!(target: "ascribe::l1", %error, "no subscription yet")
+                        tracing::debug!(target: "ascribe::l1", %error, "No subscription yet")
                     }
                 }
             }
@@ -86,7 +86,7 @@ impl L1Client {
                 }
             }
             if let Err(error) = self.update(L1Tag::Latest).await {
-                tracing::warn!(target: "ascribe::l1", %error, "newest L1 block not known");
+                tracing::warn!(target: "ascribe::l1", %error, "Newest L1 block not known");
             }
         }
     }

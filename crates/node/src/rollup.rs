@@ -68,10 +68,16 @@ pub enum RollupError {
     },
     /// The sequencer cannot go on.
     #[error("sequencer: {0}")]
-    Sequencer(#[from] SequencerError),
+    Sequencer(Box<SequencerError>),
     /// The sequencer's task panicked.
     #[error("sequencer: {0}")]
     Task(#[from] tokio::task::JoinError),
+}
+
+impl From<SequencerError> for RollupError {
+    fn from(error: SequencerError) -> Self {
+        Self::Sequencer(Box::new(error))
+    }
 }
 
 /// What is known before there is a chain: the flags make sense, and the L1 is there.

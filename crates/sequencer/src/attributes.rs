@@ -217,11 +217,11 @@ impl AttributesBuilder {
         }) {
             match ConfigUpdate::decode(log, ecotone) {
                 Ok(update) => {
-                    tracing::info!(target: "ascribe::sequencer", ?update, "system config changed");
+                    tracing::info!(target: "ascribe::sequencer", ?update, "System config changed");
                     update.apply(system);
                 }
                 Err(error) => {
-                    tracing::warn!(target: "ascribe::sequencer", %error, "system config log skipped");
+                    tracing::warn!(target: "ascribe::sequencer", %error, "System config log skipped");
                 }
             }
         }

@@ -93,7 +93,7 @@ impl<S: L1Source> Scout<S> {
                         metrics::l1_error();
                         tracing::warn!(
                             target: "ascribe::sequencer",
-                            %error, origin = origin.number, "next L1 origin not known"
+                            %error, origin = origin.number, "Next L1 origin not known"
                         );
                         true
                     }

@@ -35,6 +35,9 @@ use tokio_util::sync::CancellationToken;
 
 /// How long to wait after trouble of the engine, or for the L1.
 const BACKOFF: Duration = Duration::from_secs(1);
+/// How long a block waits for the scout to look beyond an origin that is new. It needs this when
+/// blocks are made up without pauses: they would leave the scout, and with it the origins, behind.
+const SCOUT_PATIENCE: Duration = Duration::from_millis(200);
 /// How long to wait for an engine that is syncing.
 const SYNCING_BACKOFF: Duration = Duration::from_secs(30);
 
@@ -65,6 +68,16 @@ struct Sealed {
     sealing: Duration,
 }
 
+/// Which news of the L1 the next block waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Waiting {
+    No,
+    /// Whatever the scout finds, for a moment.
+    ForScout,
+    /// An origin without which there can be no block.
+    ForL1,
+}
+
 /// A search for the block to go on from.
 type Search = BoxFuture<'static, Result<L2Block, StartError>>;
 
@@ -86,8 +99,9 @@ pub(crate) struct Worker<S, C> {
     stopping: Vec<oneshot::Sender<Result<B256, AdminError>>>,
     /// When the next action is due, in time since 1970.
     next_action: Option<Duration>,
-    /// The next block waits for news of the L1.
-    waiting: bool,
+    waiting: Waiting,
+    /// The newest origin for which a block has waited for the scout.
+    waited_for: Option<B256>,
     /// The safe head is too far behind.
     stalled: bool,
     search: Option<Search>,
@@ -116,7 +130,8 @@ impl<S: L1Source, C: L2Chain> Worker<S, C> {
             sealed: None,
             stopping: Vec::new(),
             next_action: None,
-            waiting: false,
+            waiting: Waiting::No,
+            waited_for: None,
             stalled: false,
             search: None,
         }
@@ -171,7 +186,15 @@ impl<S: L1Source, C: L2Chain> Worker<S, C> {
 
     async fn start_block(&mut self) -> Result<(), SequencerError> {
         let Some((head, head_ref)) = self.head.clone() else { return Ok(()) };
-        let Some(Origins { current, next }) = self.findings.borrow().of(&head_ref.l1_origin) else {
+        let found = self.findings.borrow().of(&head_ref.l1_origin);
+        let looked = found.as_ref().is_some_and(|it| !matches!(it.next, Next::Unknown));
+        let origin = head_ref.l1_origin.hash;
+        if !looked && self.waited_for.replace(origin) != Some(origin) {
+            self.waiting = Waiting::ForScout;
+            self.next_action = Some(self.clock.now() + SCOUT_PATIENCE);
+            return Ok(());
+        }
+        let Some(Origins { current, next }) = found else {
             self.wait_for_l1(&head_ref);
             return Ok(());
         };
@@ -193,7 +216,7 @@ impl<S: L1Source, C: L2Chain> Worker<S, C> {
                 return Ok(());
             }
         };
-        self.waiting = false;
+        self.waiting = Waiting::No;
 
         let receipts = receipts.as_ref().map(|receipts| receipts.as_slice());
         let mut attributes = match self.settings.builder.prepare(&head, &epoch, receipts) {
@@ -210,7 +233,7 @@ impl<S: L1Source, C: L2Chain> Worker<S, C> {
         tracing::debug!(
             target: "ascribe::sequencer",
             number = head_ref.number + 1, parent = %head_ref.hash, origin = epoch.header.number,
-            no_tx_pool = attributes.no_tx_pool, "block started"
+            no_tx_pool = attributes.no_tx_pool, "Block started"
         );
         let started = self.clock.now();
         match self.l2.set_forkchoice(self.forkchoice(head_ref.id()), Some(attributes)).await {
@@ -247,7 +270,7 @@ impl<S: L1Source, C: L2Chain> Worker<S, C> {
         let header = &sealed.block.header;
         let id = BlockNumHash::new(header.number, header.hash());
         if self.head.as_ref().is_none_or(|(_, head)| head.hash != header.parent_hash) {
-            tracing::warn!(target: "ascribe::sequencer", hash = %id.hash, "the chain moved past a sealed block");
+            tracing::warn!(target: "ascribe::sequencer", hash = %id.hash, "The chain moved past a sealed block");
             self.plan();
             self.finish_stop().await;
             return Ok(());
@@ -267,7 +290,7 @@ impl<S: L1Source, C: L2Chain> Worker<S, C> {
                 tracing::info!(
                     target: "ascribe::sequencer",
                     number = id.number, hash = %id.hash, origin = block_ref.l1_origin.number,
-                    transactions = sealed.block.transactions, "block sequenced"
+                    transactions = sealed.block.transactions, "Block sequenced"
                 );
                 self.set_head(sealed.block, block_ref);
                 self.plan();
@@ -313,6 +336,7 @@ impl<S: L1Source, C: L2Chain> Worker<S, C> {
     /// Plans the next block: one block time before it is due, or at once if that has passed.
     fn plan(&mut self) {
         let Some((_, head)) = &self.head else { return };
+        self.waiting = Waiting::No;
         let block_time = Duration::from_secs(self.settings.rollup.block_time);
         let start = self.due_time(head).saturating_sub(block_time).max(self.clock.now());
         self.next_action = self.is_active().then_some(start);
@@ -329,13 +353,13 @@ impl<S: L1Source, C: L2Chain> Worker<S, C> {
             if !self.stalled {
                 tracing::warn!(
                     target: "ascribe::sequencer",
-                    head = head.number, safe, max_safe_lag = lag, "safe head too far behind, waiting"
+                    head = head.number, safe, max_safe_lag = lag, "Safe head too far behind, waiting"
                 );
             }
             self.stalled = true;
             self.next_action = None;
         } else if self.stalled {
-            tracing::info!(target: "ascribe::sequencer", head = head.number, safe, "safe head caught up");
+            tracing::info!(target: "ascribe::sequencer", head = head.number, safe, "Safe head caught up");
             self.stalled = false;
             self.next_action = self.is_active().then(|| self.clock.now());
         }
@@ -343,14 +367,14 @@ impl<S: L1Source, C: L2Chain> Worker<S, C> {
 
     fn back_off(&mut self, reason: &str, pause: Duration) {
         metrics::sequencing_error();
-        tracing::error!(target: "ascribe::sequencer", reason, ?pause, "engine failed, waiting");
+        tracing::error!(target: "ascribe::sequencer", reason, ?pause, "Engine failed, waiting");
         self.next_action = Some(self.clock.now() + pause);
     }
 
     /// Gives up a block and starts another after one block time.
     fn start_afresh(&mut self, reason: &str) {
         metrics::sequencing_error();
-        tracing::error!(target: "ascribe::sequencer", reason, "block given up");
+        tracing::error!(target: "ascribe::sequencer", reason, "Block given up");
         self.job = None;
         self.sealed = None;
         let pause = Duration::from_secs(self.settings.rollup.block_time);
@@ -360,13 +384,13 @@ impl<S: L1Source, C: L2Chain> Worker<S, C> {
     /// Without news of the L1 there can be no block. They wake the sequencer; it looks again in any
     /// case.
     fn wait_for_l1(&mut self, head: &L2BlockRef) {
-        if !self.waiting {
+        if self.waiting != Waiting::ForL1 {
             tracing::warn!(
                 target: "ascribe::sequencer",
-                head = head.number, origin = head.l1_origin.number, "waiting for the next L1 origin"
+                head = head.number, origin = head.l1_origin.number, "Waiting for the next L1 origin"
             );
         }
-        self.waiting = true;
+        self.waiting = Waiting::ForL1;
         self.next_action = Some(self.clock.now() + BACKOFF);
     }
 
@@ -379,7 +403,7 @@ impl<S: L1Source, C: L2Chain> Worker<S, C> {
         if orphaned.is_some() && orphaned == origin && self.search.is_none() {
             metrics::inconsistent_l1_origin();
             self.reset("the head's L1 origin is no longer canonical").await;
-        } else if self.waiting && self.is_active() {
+        } else if self.waiting != Waiting::No && self.is_active() && !self.stalled {
             self.next_action = Some(self.clock.now());
         }
     }
@@ -401,7 +425,7 @@ impl<S: L1Source, C: L2Chain> Worker<S, C> {
             Ok(head) if head.header.hash() == known => return self.check_lag(),
             Ok(head) => head,
             Err(error) => {
-                tracing::error!(target: "ascribe::sequencer", %error, "head not readable");
+                tracing::error!(target: "ascribe::sequencer", %error, "Head not readable");
                 return;
             }
         };
@@ -409,11 +433,11 @@ impl<S: L1Source, C: L2Chain> Worker<S, C> {
         let head_ref = match head.block_ref(&self.settings.rollup) {
             Ok(head_ref) => head_ref,
             Err(error) => {
-                tracing::error!(target: "ascribe::sequencer", %error, %hash, "head is no rollup block");
+                tracing::error!(target: "ascribe::sequencer", %error, %hash, "Head is no rollup block");
                 return;
             }
         };
-        tracing::info!(target: "ascribe::sequencer", number = head_ref.number, %hash, "head set by others");
+        tracing::info!(target: "ascribe::sequencer", number = head_ref.number, %hash, "Head set by others");
         if self.job.as_ref().is_some_and(|job| job.parent != hash) {
             self.job = None;
         }
@@ -445,11 +469,11 @@ impl<S: L1Source, C: L2Chain> Worker<S, C> {
     /// Drops all work and searches the block to go on from.
     async fn reset(&mut self, reason: &str) {
         metrics::reset();
-        tracing::error!(target: "ascribe::sequencer", reason, "starting over");
+        tracing::error!(target: "ascribe::sequencer", reason, "Starting over");
         self.cancel_job().await;
         self.sealed = None;
         self.stalled = false;
-        self.waiting = false;
+        self.waiting = Waiting::No;
         self.next_action = None;
         self.search = Some(self.search_start(Duration::ZERO));
         self.finish_stop().await;
@@ -469,7 +493,7 @@ impl<S: L1Source, C: L2Chain> Worker<S, C> {
             Ok(block) => block,
             Err(StartError::Fatal(error)) => return Err(error),
             Err(StartError::Temporary(reason)) => {
-                tracing::warn!(target: "ascribe::sequencer", reason, "no block to start from yet");
+                tracing::warn!(target: "ascribe::sequencer", reason, "No block to start from yet");
                 self.search = Some(self.search_start(BACKOFF));
                 return Ok(());
             }
@@ -481,14 +505,14 @@ impl<S: L1Source, C: L2Chain> Worker<S, C> {
             Ok(_) => {}
             Err(ChainError::Stopped) => return Err(SequencerError::EngineStopped),
             Err(error) => {
-                tracing::warn!(target: "ascribe::sequencer", %error, "start not set");
+                tracing::warn!(target: "ascribe::sequencer", %error, "Start not set");
                 self.search = Some(self.search_start(BACKOFF));
                 return Ok(());
             }
         }
         tracing::info!(
             target: "ascribe::sequencer",
-            number = head.number, hash = %head.hash, origin = head.l1_origin.number, "starting from"
+            number = head.number, hash = %head.hash, origin = head.l1_origin.number, "Starting from"
         );
         // After a reset a block time passes first, so that a loop of resets does not run hot.
         let again = self.head.is_some();

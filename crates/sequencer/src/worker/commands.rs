@@ -59,7 +59,7 @@ impl<S: L1Source, C: L2Chain> Worker<S, C> {
             }
             Some(_) => {}
         }
-        tracing::info!(target: "ascribe::sequencer", head = %received, "sequencer started");
+        tracing::info!(target: "ascribe::sequencer", head = %received, "Sequencer started");
         self.set_active(true);
         self.stalled = false;
         self.plan();
@@ -77,7 +77,7 @@ impl<S: L1Source, C: L2Chain> Worker<S, C> {
         self.next_action = None;
         self.stalled = false;
         self.cancel_job().await;
-        tracing::info!(target: "ascribe::sequencer", head = %hash, "sequencer stopped");
+        tracing::info!(target: "ascribe::sequencer", head = %hash, "Sequencer stopped");
         // Whoever asked second finds it stopped.
         let mut answer = Ok(hash);
         for reply in self.stopping.drain(..) {

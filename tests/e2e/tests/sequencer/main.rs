@@ -56,8 +56,8 @@ fn blocks_follow_the_l1() {
     let chain = it.chain();
     check(&rig, &chain);
     let head = it.head();
-    assert!(head.timestamp.abs_diff(now()) <= 3, "on time: {head:?}");
-    assert!(head.l1_number + 4 >= rig.l1_block("latest").0, "close to the L1: {head:?}");
+    assert!(head.timestamp.abs_diff(now()) <= 5, "on time: {head:?}");
+    assert!(head.l1_number + 6 >= rig.l1_block("latest").0, "close to the L1: {head:?}");
 
     // What op-node would answer.
     let status: Value = it.rollup.call("optimism_syncStatus", json!([]));
@@ -198,7 +198,7 @@ fn an_l1_that_hangs_or_restarts_is_survived() {
     sleep(Duration::from_secs(1));
     let before = it.head();
     let during = it.advance(6);
-    assert!(during.timestamp.abs_diff(now()) <= 3, "blocks stay on time: {during:?}");
+    assert!(during.timestamp.abs_diff(now()) <= 5, "blocks stay on time: {during:?}");
     assert!(during.l1_number <= before.l1_number + 1, "on the origins that are known");
     rig.l1.process.signal("CONT");
     it.head_until("newer origins", |head| head.l1_number > during.l1_number + 2);

@@ -19,7 +19,7 @@ pub(crate) const L2_CHAIN: u64 = 901;
 /// Seconds from one L2 block to the next.
 pub(crate) const BLOCK_TIME: u64 = 1;
 /// How long anything may take.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Logs what it is called with: four topics, then data.
 const LOG4: &[u8] = &hex!("60803603806080600037606035604035602035600035846000a400");
