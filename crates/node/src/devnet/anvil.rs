@@ -58,14 +58,12 @@ pub enum AnvilError {
         source: io::Error,
     },
     /// It ended by itself.
-    #[error("the L1 is gone: anvil has ended with {status}. Its log ({log}) ends with:\n{end}")]
+    #[error("the L1 is gone: anvil has ended with {status}{said}")]
     Ended {
         /// How.
         status: String,
-        /// Its log.
-        log: PathBuf,
-        /// The last lines.
-        end: String,
+        /// The last lines of its log, if it said anything.
+        said: String,
     },
     /// It runs and does not listen.
     #[error("anvil does not listen on port {port} after {} s; its log is {log}", START.as_secs())]
@@ -153,8 +151,12 @@ impl Anvil {
     fn ended(&self, status: Option<ExitStatus>) -> AnvilError {
         let text = fs::read(&self.log).unwrap_or_default();
         let end = String::from_utf8_lossy(&text[text.len().saturating_sub(SHOWN)..]);
+        let said = match end.trim() {
+            "" => String::new(),
+            end => format!("; {} ends with:\n{end}", self.log.display()),
+        };
         let status = status.map_or_else(|| "an unknown status".to_owned(), |it| it.to_string());
-        AnvilError::Ended { status, log: self.log.clone(), end: end.trim().to_owned() }
+        AnvilError::Ended { status, said }
     }
 
     /// Lets anvil write its chain to disk and end.

@@ -109,11 +109,16 @@ pub async fn run(args: &DevnetArgs) -> Result<(), DevnetError> {
         config.l2.block_time = seconds;
         config.check().map_err(MakeError::from)?;
     }
+    let files = ChainFiles::in_folder(&folder.path);
+    let kept = match files.rollup.exists() {
+        true => Some(kept_chain(&folder.path, &files, &config)?),
+        false => None,
+    };
     let l1 = tokio::select! {
         l1 = L1::start(args, &folder, &config) => l1?,
         () = stopped() => return Ok(()),
     };
-    let (outcome, l1) = with_l1(args, &folder, config, l1, &mut stopped).await;
+    let (outcome, l1) = with_l1(args, &folder, (config, kept), l1, &mut stopped).await;
     // A second signal does not wait for the L1; it is killed then.
     tokio::select! {
         () = l1.stop() => {}
@@ -126,17 +131,16 @@ pub async fn run(args: &DevnetArgs) -> Result<(), DevnetError> {
 async fn with_l1(
     args: &DevnetArgs,
     folder: &Folder,
-    mut config: DevnetConfig,
+    (mut config, kept): (DevnetConfig, Option<RollupConfig>),
     mut l1: L1,
     stopped: &mut impl AsyncFnMut(),
 ) -> (Result<(), DevnetError>, L1) {
     let url = l1.url.clone();
     let started = async {
         let files = ChainFiles::in_folder(&folder.path);
-        let rollup = if files.rollup.exists() {
-            kept_chain(&folder.path, &files, &config)?
-        } else {
-            make_chain(args, &files, &mut config, &url).await?
+        let rollup = match kept {
+            Some(kept) => kept,
+            None => make_chain(args, &files, &mut config, &url).await?,
         };
         let node_args = node_args(args, &folder.path, &files, &config, &url);
         let node = RunningNode::launch(&node_args).await?;
@@ -288,26 +292,25 @@ struct Folder {
 
 impl Folder {
     fn open(datadir: Option<&Path>) -> Result<Self, DevnetError> {
-        let temporary = match datadir {
-            Some(_) => None,
-            None => Some(
-                tempfile::Builder::new()
-                    .prefix("ascribe-devnet-")
-                    .tempdir()
-                    .map_err(|source| DevnetError::Folder { path: std::env::temp_dir(), source })?,
-            ),
+        let failed = |path: &Path| {
+            let path = path.to_owned();
+            move |source| DevnetError::Folder { path, source }
         };
-        let path = match (&temporary, datadir) {
-            (Some(temporary), _) => temporary.path().to_owned(),
-            (None, datadir) => datadir.unwrap_or(Path::new(".")).to_owned(),
+        let (path, temporary) = match datadir {
+            // Paths are shown to the user, who may be elsewhere then.
+            Some(path) => (std::path::absolute(path).map_err(failed(path))?, None),
+            None => {
+                let temporary = tempfile::Builder::new().prefix("ascribe-devnet-").tempdir();
+                let temporary = temporary.map_err(failed(&std::env::temp_dir()))?;
+                (temporary.path().to_owned(), Some(temporary))
+            }
         };
-        let failed = |source| DevnetError::Folder { path: path.clone(), source };
-        fs::create_dir_all(&path).map_err(failed)?;
-        let lock = File::create(path.join("devnet.lock")).map_err(failed)?;
+        fs::create_dir_all(&path).map_err(failed(&path))?;
+        let lock = File::create(path.join("devnet.lock")).map_err(failed(&path))?;
         match lock.try_lock() {
             Ok(()) => Ok(Self { path, temporary, _lock: lock }),
             Err(TryLockError::WouldBlock) => Err(DevnetError::Running(path)),
-            Err(TryLockError::Error(source)) => Err(failed(source)),
+            Err(TryLockError::Error(source)) => Err(DevnetError::Folder { path, source }),
         }
     }
 
