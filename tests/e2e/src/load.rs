@@ -26,18 +26,30 @@ impl Load {
     }
 
     /// The transactions of block `number`: transfers to old and new accounts, storage written and
-    /// deleted, contracts made, and calls that fail.
+    /// deleted, contracts made, and calls that fail. The chain must hold such blocks and nothing else
+    /// of these accounts.
     pub fn block(&self, number: u64, salt: u64) -> Vec<Bytes> {
+        let nonce = (number - 1) * self.per_account;
+        self.block_at(&vec![nonce; self.accounts.len()], number, salt)
+    }
+
+    /// The same where the accounts have these nonces.
+    pub fn block_at(&self, nonces: &[u64], number: u64, salt: u64) -> Vec<Bytes> {
         let mut transactions = Vec::new();
-        for (index, account) in self.accounts.iter().enumerate() {
+        for (index, (account, nonce)) in self.accounts.iter().zip(nonces).enumerate() {
             let mut account = account.clone();
             for turn in 0..self.per_account {
-                account.nonce = (number - 1) * self.per_account + turn;
+                account.nonce = nonce + turn;
                 let kind = (index as u64 + turn + number) % 6;
                 transactions.push(self.transaction(&mut account, kind, number, salt));
             }
         }
         transactions
+    }
+
+    /// The accounts that send.
+    pub fn senders(&self) -> impl Iterator<Item = Address> {
+        self.accounts.iter().map(Account::address)
     }
 
     fn transaction(&self, account: &mut Account, kind: u64, number: u64, salt: u64) -> Bytes {

@@ -184,7 +184,7 @@ fn transactions_that_the_pool_refuses() {
         let status: Value = node.rpc.call("txpool_status", json!([]));
         (status == json!({"pending": "0x0", "queued": "0x1"})).then_some(())
     });
-    let old = account.sign(TxEip1559 { value: U256::from(3), ..tx.clone() });
+    let old = account.sign(TxEip1559 { value: U256::from(3), ..tx });
     let refused = send(old).expect_err("the past").into_rpc();
     assert!(refused.message.starts_with("nonce too low"), "{refused}");
     let pending: U256 =

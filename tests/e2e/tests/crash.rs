@@ -9,11 +9,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use alloy_primitives::B256;
+use alloy_primitives::{Address, B256, Bytes, U64};
 use ascribe_e2e::{
-    AscribeNode, BlockRef, CallError, Driver, Fork, Load, NodeOptions, TestChain, say, send_signal,
+    Account, AscribeNode, BlockRef, CallError, Driver, Fork, Load, NodeOptions, TestChain, say,
+    send_signal,
 };
 use rand::{Rng, SeedableRng, rngs::StdRng};
+use serde_json::{Value, json};
 
 /// What must be on disk, whatever happens.
 #[derive(Debug, Default)]
@@ -55,11 +57,14 @@ impl Reported {
 struct Client {
     driver: Driver,
     load: Load,
+    user: Account,
     rng: StdRng,
     reported: Reported,
     salt: u64,
     reorgs: u64,
     blocks: u64,
+    /// Transactions taken from the pool.
+    pooled: u64,
 }
 
 impl Client {
@@ -70,6 +75,7 @@ impl Client {
                 0 => self.rewind_and_rebuild(),
                 1 => self.change_sides(),
                 2 => self.label(),
+                3 | 4 => self.extend_from_pool(),
                 _ => self.extend(),
             };
             match done {
@@ -81,9 +87,45 @@ impl Client {
     }
 
     fn extend(&mut self) -> Result<(), CallError> {
-        let number = self.driver.head().number + 1;
-        self.driver.extend(self.load.block(number, self.salt))?;
+        let transactions = self.transactions()?;
+        self.driver.extend(transactions)?;
         self.blocks += 1;
+        Ok(())
+    }
+
+    /// Load on the head. What the pool gave to blocks may have used up nonces.
+    fn transactions(&self) -> Result<Vec<Bytes>, CallError> {
+        let head = self.driver.head();
+        let nonces = self.load.senders().map(|sender| {
+            let params = json!([sender, {"blockHash": head.hash}]);
+            let nonce: U64 = self.driver.engine.rpc.try_call("eth_getTransactionCount", params)?;
+            Ok(nonce.to())
+        });
+        let nonces = nonces.collect::<Result<Vec<u64>, CallError>>()?;
+        Ok(self.load.block_at(&nonces, head.number + 1, self.salt))
+    }
+
+    /// A block of load, and of what the pool was given: transactions that come back after a reorg.
+    fn extend_from_pool(&mut self) -> Result<(), CallError> {
+        let rpc = self.driver.engine.rpc.clone();
+        let nonce: U64 =
+            rpc.try_call("eth_getTransactionCount", json!([self.user.address(), "pending"]))?;
+        self.user.nonce = nonce.to();
+        for _ in 0..8 {
+            let raw = self.user.transfer(Address::with_last_byte(0x99), 1);
+            match rpc.try_call::<B256>("eth_sendRawTransaction", json!([raw])) {
+                // After a reorg the pool may have one of this nonce already.
+                Ok(_) | Err(CallError::Rpc(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let transactions = self.transactions()?;
+        let mut attributes = self.driver.attributes(self.driver.head(), transactions);
+        attributes.no_tx_pool = None;
+        let built = self.driver.extend_with(&attributes)?;
+        self.blocks += 1;
+        let forced = attributes.transactions.len();
+        self.pooled += (built.payload.transactions.len() - forced) as u64;
         Ok(())
     }
 
@@ -161,8 +203,8 @@ impl Client {
     }
 
     fn label_at(&self, node: &AscribeNode, tag: &str) -> Result<Option<u64>, CallError> {
-        let params = serde_json::json!([tag, false]);
-        let block: serde_json::Value = node.rpc.try_call("eth_getBlockByNumber", params)?;
+        let params = json!([tag, false]);
+        let block: Value = node.rpc.try_call("eth_getBlockByNumber", params)?;
         let Some(hash) = block["hash"].as_str() else { return Ok(None) };
         let hash: B256 = hash.parse().expect("a hash");
         let found = self.driver.canonical().iter().find(|block| block.hash == hash);
@@ -191,11 +233,13 @@ fn a_node_survives_being_killed() {
     let mut client = Client {
         driver: Driver::new(&node),
         load: Load::new(&chain, 4, 6, 40),
+        user: Account::dev(8, chain.chain_id),
         rng: StdRng::seed_from_u64(seed),
         reported: Reported::default(),
         salt: 0,
         reorgs: 0,
         blocks: 0,
+        pooled: 0,
     };
     drop(node);
 
@@ -223,9 +267,10 @@ fn a_node_survives_being_killed() {
         verifying += verify(&options);
         if kill % 25 == 0 {
             say(&format!(
-                "crash: {kill} kills, head {}, {} blocks built, {} reorgs, {} reports, {lost} blocks lost from memory, {:?}",
+                "crash: {kill} kills, head {}, {} blocks built with {} transactions of the pool, {} reorgs, {} reports, {lost} blocks lost from memory, {:?}",
                 client.driver.head().number,
                 client.blocks,
+                client.pooled,
                 client.reorgs,
                 client.reported.reports,
                 started.elapsed()
@@ -233,6 +278,7 @@ fn a_node_survives_being_killed() {
         }
     }
     assert!(client.reported.reports > 0, "nothing was ever persisted");
+    assert!(client.pooled > 0, "the pool gave nothing");
 
     // It goes on as if nothing had been, and a stop that is not a kill loses nothing.
     let node = options.start();

@@ -1,13 +1,18 @@
 //! The Engine API from outside: a consensus client builds chains, changes its mind, and sends what
 //! no chain can hold.
 
+use std::time::Duration;
+
 use alloy_consensus::TxEip1559;
 use alloy_primitives::{Address, B64, B256, Bytes, TxKind, U256, keccak256};
 use ascribe_e2e::{
     Account, AscribeNode, Attributes, Built, Driver, Fork, ForkchoiceState, Load, NodeOptions,
-    Payload, TestChain, say,
+    Payload, PayloadStatus, TestChain, say, wait_until,
 };
 use serde_json::{Value, json};
+
+/// Makes attributes different.
+type Change<'a> = &'a dyn Fn(&mut Attributes);
 
 /// A node of a new chain, somebody to drive it, and what to fill blocks with.
 fn begin(fork: Fork) -> (TestChain, AscribeNode, Driver, Load) {
@@ -158,7 +163,7 @@ fn payload_ids_follow_the_attributes() {
 
     let mut sender = Account::dev(0, chain.chain_id);
     let transaction = sender.transfer(Address::with_last_byte(1), 1);
-    let changes: [&dyn Fn(&mut Attributes); 9] = [
+    let changes: [Change<'_>; 9] = [
         &|it| it.timestamp += 1,
         &|it| it.prev_randao = B256::ZERO,
         &|it| it.suggested_fee_recipient = Address::ZERO,
@@ -202,8 +207,11 @@ fn the_pool_fills_what_it_may_fill() {
     let full = driver.extend_from_pool().expect("with the pool");
     let hashes: Vec<B256> = full.payload.transactions[1..].iter().map(keccak256).collect();
     assert_eq!(hashes, sent);
-    let status: Value = node.rpc.call("txpool_status", json!([]));
-    assert_eq!(status, json!({"pending": "0x0", "queued": "0x0"}));
+    // The pool follows the head a moment later.
+    wait_until("an empty pool", Duration::from_secs(10), || {
+        let status: Value = node.rpc.call("txpool_status", json!([]));
+        (status == json!({"pending": "0x0", "queued": "0x0"})).then_some(())
+    });
 
     // Taken off the chain, they are back in the pool.
     driver.set_head(empty.payload.block_hash).expect("back");
@@ -353,7 +361,6 @@ fn payloads_that_are_wrong() {
         assert_eq!(status.latest_valid_hash, latest_valid, "{what}: {status:?}");
         let reason = status.expect_invalid(latest_valid).to_owned();
         assert!(reason.to_lowercase().contains(&says.to_lowercase()), "{what}: {reason}");
-        say(&format!("engine: {what}: {reason}"));
         assert_eq!(node.head(), (parent.number, parent.hash), "{what}");
         // Asked again, the same.
         assert_eq!(bad.import(&node.engine).expect("a status").status, "INVALID", "{what}");
@@ -412,11 +419,12 @@ fn payloads_that_are_wrong() {
         ),
         (
             "more gas than EIP-7825 allows",
-            account.sign(TxEip1559 { gas_limit: 16_777_217, ..transfer.clone() }),
+            account.sign(TxEip1559 { gas_limit: 16_777_217, ..transfer }),
             "gas",
         ),
         ("a signature of nobody", signed_by_nobody.into(), ""),
     ];
+    let bad_kinds = bad_transactions.len();
     for (what, transaction, says) in bad_transactions {
         let bad = good.bent(|it| it.transactions.push(transaction));
         let readable = what != "a signature of nobody";
@@ -436,10 +444,10 @@ fn payloads_that_are_wrong() {
     lie.parent_beacon_block_root = B256::ZERO;
     assert_refused("another beacon root", &lie, "hash", false);
     let params = json!([good.payload, [B256::ZERO], good.parent_beacon_block_root, []]);
-    let status: ascribe_e2e::PayloadStatus = node.engine.rpc.call("engine_newPayloadV4", params);
+    let status: PayloadStatus = node.engine.rpc.call("engine_newPayloadV4", params);
     status.expect_invalid(None);
     let params = json!([good.payload, [], good.parent_beacon_block_root, ["0x0011"]]);
-    let status: ascribe_e2e::PayloadStatus = node.engine.rpc.call("engine_newPayloadV4", params);
+    let status: PayloadStatus = node.engine.rpc.call("engine_newPayloadV4", params);
     status.expect_invalid(None);
 
     // Whatever stands on an invalid block is invalid, down to the same ancestor; and none of them
@@ -466,6 +474,8 @@ fn payloads_that_are_wrong() {
         }
     }
     assert_eq!(node.head(), (parent.number, parent.hash));
+
+    say(&format!("engine: {} kinds of invalid payloads", WRONG.len() + bad_kinds + 4));
 
     // And the good block is still good.
     driver.import(&good).expect("a good block");
@@ -574,7 +584,7 @@ fn attributes_that_no_block_can_have() {
     account.nonce = 5;
     let too_high = account.transfer(Address::with_last_byte(1), 1);
 
-    let changes: [(&str, &dyn Fn(&mut Attributes)); 10] = [
+    let changes: [(&str, Change<'_>); 10] = [
         ("timestamp of the parent", &|it| it.timestamp = head.timestamp),
         ("timestamp before the parent", &|it| it.timestamp = head.timestamp - 1),
         ("no withdrawals", &|it| it.withdrawals = None),
