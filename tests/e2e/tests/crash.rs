@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use alloy_primitives::{Address, B256, Bytes, U64};
+use alloy_primitives::{Address, B256, Bytes, U64, keccak256};
 use ascribe_e2e::{
     Account, AscribeNode, BlockRef, CallError, Driver, Fork, Load, NodeOptions, TestChain, say,
     send_signal,
@@ -290,4 +290,50 @@ fn a_node_survives_being_killed() {
     let node = node.stop().start();
     assert_eq!(node.head(), (head.number, head.hash));
     say(&format!("crash: {kills} kills, db verify took {verifying:?} in all"));
+}
+
+/// A genesis too large for one batch of the database, cut short again and again while it is written.
+#[test]
+fn a_genesis_survives_being_cut_short() {
+    let chain = TestChain::new(Fork::Karst);
+    let mut genesis = TestChain::genesis(chain.fork, chain.chain_id);
+    for index in 0u64..25_000 {
+        let address = Address::from_word(keccak256(index.to_be_bytes())).to_string();
+        let slot = keccak256(address.as_bytes());
+        genesis["alloc"][address] =
+            json!({"balance": "0x1", "code": slot, "storage": {slot.to_string(): slot}});
+    }
+    std::fs::write(chain.genesis_file(), genesis.to_string()).expect("written");
+
+    let whole = NodeOptions::new(&chain);
+    let started = Instant::now();
+    let (status, output) = whole.run(&["init"], &[]);
+    assert!(status.success(), "{output}");
+    let takes = started.elapsed();
+    let expected = whole.start().head();
+
+    let options = NodeOptions::new(&chain);
+    let (mut rng, mut cut) = (StdRng::seed_from_u64(7), 0);
+    let kills = if std::env::var_os("ASCRIBE_LONG").is_some() { 24 } else { 5 };
+    for _ in 0..kills {
+        let mut node = options.spawn();
+        thread::sleep(takes.mul_f64(rng.random_range(0.3..1.0)));
+        node.kill();
+        let (status, output) = options.run(&["db", "verify"], &[]);
+        // Opening finishes what was begun, or begins it, or says that there is nothing yet.
+        assert!(status.success() || output.contains("there is no database"), "{output}");
+        cut += usize::from(output.contains("cut short"));
+        // The next one begins anew.
+        if options.datadir().exists() {
+            std::fs::remove_dir_all(options.datadir()).expect("removed");
+        }
+    }
+    let mut node = options.spawn();
+    thread::sleep(takes.mul_f64(0.7));
+    node.kill();
+    let node = options.start();
+    assert_eq!(node.head(), expected);
+    let (status, output) = node.stop().run(&["db", "verify"], &[]);
+    assert!(status.success(), "{output}");
+    say(&format!("crash: genesis takes {takes:?}, {cut} of {kills} kills cut it short"));
 }

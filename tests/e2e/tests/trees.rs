@@ -103,7 +103,7 @@ fn walk(mut node: AscribeNode, mut model: Model, rng: &mut StdRng) -> (NodeOptio
             model.check(&node);
         }
         // A restart forgets what is not on the chain.
-        if rng.random_ratio(1, 100) {
+        if rng.random_ratio(1, 200) {
             node = node.stop().start();
             model.check(&node);
             model.given = model.ancestry(model.head.hash).iter().map(|it| it.hash).collect();
