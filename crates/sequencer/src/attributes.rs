@@ -93,6 +93,15 @@ impl AttributesBuilder {
         Self { rollup, blobs, upgrades: config.upgrades.clone() }
     }
 
+    /// Forks that activate after a time, in seconds, and whose upgrade deposits were not given. No
+    /// block can be made that activates one of them.
+    pub fn missing_upgrades(&self, after: u64) -> impl Iterator<Item = OpHardfork> {
+        FORKS_WITH_UPGRADES.into_iter().filter(move |fork| {
+            let time = self.rollup.op_fork_activation(*fork).as_timestamp();
+            time.is_some_and(|time| time > after) && !self.upgrades.contains_key(fork)
+        })
+    }
+
     /// The attributes of the block after `parent` with the origin `epoch`. `receipts` are the
     /// origin's, and must be there if it is not the parent's.
     ///
@@ -471,6 +480,9 @@ mod tests {
             let parent = parent(&l1, time, format, extra_data);
             let mut config = SequencerConfig::default();
             let without = AttributesBuilder::new(rollup.clone(), &config);
+            let missing = |after| without.missing_upgrades(after).collect::<Vec<_>>();
+            assert_eq!(missing(time), if closed { vec![fork] } else { vec![] });
+            assert_eq!(missing(time + 2), []);
             if closed {
                 let error = without.prepare(&parent, &l1.block(0), None).expect_err("incomplete");
                 assert!(matches!(error, AttributesError::Upgrade(_)), "{fork}: {error}");

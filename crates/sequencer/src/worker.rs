@@ -522,6 +522,12 @@ impl<S: L1Source, C: L2Chain> Worker<S, C> {
             self.next_action = self.is_active().then(|| self.clock.now() + pause);
             self.check_lag();
         } else {
+            for fork in self.settings.builder.missing_upgrades(head.timestamp) {
+                tracing::warn!(
+                    target: "ascribe::sequencer",
+                    fork = fork.name(), "Upgrade deposits not known, blocks will end at this fork"
+                );
+            }
             self.plan();
         }
         self.finish_stop().await;
