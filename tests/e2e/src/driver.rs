@@ -8,7 +8,7 @@ use op_alloy_consensus::TxDeposit;
 use serde_json::{Value, json};
 
 use crate::{
-    AscribeNode, Attributes, CallError, Engine, ForkchoiceState, Payload, PayloadStatus,
+    AscribeNode, Attributes, CallError, Engine, ForkchoiceState, Load, Payload, PayloadStatus,
     UpdatedForkchoice,
 };
 
@@ -234,6 +234,31 @@ impl Driver {
         let parent = self.head();
         let attributes = self.attributes(parent, transactions);
         self.extend_with(&attributes)
+    }
+
+    /// Extends the head by `count` blocks of load.
+    ///
+    /// # Panics
+    /// If any of them fails.
+    pub fn extend_by(&mut self, load: &Load, salt: u64, count: u64) -> Vec<Built> {
+        let block = |_| {
+            let transactions = load.block(self.head().number + 1, salt);
+            self.extend(transactions).expect("a block of load")
+        };
+        (0..count).map(block).collect()
+    }
+
+    /// Asserts that a node has the same canonical blocks, and none above.
+    ///
+    /// # Panics
+    /// If it has not.
+    #[track_caller]
+    pub fn assert_agrees(&self, node: &AscribeNode) {
+        assert_eq!(node.head(), (self.head().number, self.head().hash));
+        for block in &self.canonical {
+            assert_eq!(node.canonical(block.number), Some(block.hash), "block {}", block.number);
+        }
+        assert_eq!(node.canonical(self.head().number + 1), None);
     }
 
     /// The same with what the pool has.

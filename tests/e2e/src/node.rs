@@ -93,6 +93,16 @@ impl NodeOptions {
         (output.status, text)
     }
 
+    /// Runs `ascribe db verify`, which computes the state root from its leaves.
+    ///
+    /// # Panics
+    /// If the database is not in order.
+    #[track_caller]
+    pub fn assert_verifies(&self) {
+        let (status, output) = self.run(&["db", "verify"], &[]);
+        assert!(status.success(), "db verify: {output}");
+    }
+
     fn command(&self, ports: &Ports) -> Command {
         let bin = ascribe_bin();
         let mut it = match self.wrapper.split_first() {
@@ -131,6 +141,21 @@ impl NodeOptions {
         self.try_start().unwrap_or_else(|(status, output)| {
             panic!("the node has ended with {status}:\n{output}")
         })
+    }
+
+    /// Starts the node, which must end by itself and say why. Returns what it printed.
+    ///
+    /// # Panics
+    /// If it starts, ends with success, or panics.
+    #[track_caller]
+    pub fn refused_start(&self) -> String {
+        match self.try_start() {
+            Ok(node) => panic!("the node should not start: {}", node.process.output_end()),
+            Err((status, output)) => {
+                assert!(!status.success() && !output.contains("panicked"), "{status}: {output}");
+                output
+            }
+        }
     }
 
     /// Starts the node and waits until it answers.
@@ -211,6 +236,16 @@ pub struct AscribeNode {
 }
 
 impl AscribeNode {
+    /// Asserts that it runs and answers.
+    ///
+    /// # Panics
+    /// If it does not.
+    #[track_caller]
+    pub fn assert_alive(&mut self) {
+        assert!(self.process.is_running(), "{}", self.process.output_end());
+        let _: U64 = self.rpc.call("eth_chainId", json!([]));
+    }
+
     /// A metric without labels, as Prometheus reads it. `None` if it has not been set.
     pub fn metric(&self, name: &str) -> Option<f64> {
         let (status, text) = self.monitor.get("/metrics").ok()?;

@@ -215,8 +215,7 @@ impl Client {
 /// The database of a node that is not running.
 fn verify(options: &NodeOptions) -> Duration {
     let started = Instant::now();
-    let (status, output) = options.run(&["db", "verify"], &[]);
-    assert!(status.success(), "db verify after a kill: {output}");
+    options.assert_verifies();
     started.elapsed()
 }
 
@@ -333,7 +332,6 @@ fn a_genesis_survives_being_cut_short() {
     node.kill();
     let node = options.start();
     assert_eq!(node.head(), expected);
-    let (status, output) = node.stop().run(&["db", "verify"], &[]);
-    assert!(status.success(), "{output}");
+    node.stop().assert_verifies();
     say(&format!("crash: genesis takes {takes:?}, {cut} of {kills} kills cut it short"));
 }
