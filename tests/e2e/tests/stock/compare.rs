@@ -74,10 +74,43 @@ impl Comparison {
         }
     }
 
+    /// Posts bodies as they are to both, and compares status and answer.
+    pub(crate) fn post(&mut self, theirs: &Rpc, ours: &Rpc, bodies: &[String]) {
+        for body in bodies {
+            let answer = |rpc: &Rpc| {
+                let (status, text) = rpc
+                    .post(body.clone(), &[])
+                    .unwrap_or_else(|error| panic!("{} does not answer: {error}", rpc.url()));
+                let text = text.trim();
+                let read = serde_json::from_str(text).unwrap_or_else(|_| Value::from(text));
+                json!({"status": status, "body": read})
+            };
+            let shown: String = body.chars().take(200).collect();
+            self.add(&Question::new("HTTP", json!(shown)), answer(theirs), answer(ours));
+        }
+    }
+
+    /// Installs each filter on both, and compares what it finds until it is removed.
+    pub(crate) fn filter(&mut self, theirs: &Rpc, ours: &Rpc, filters: &[Question]) {
+        for filter in filters {
+            let Question { method, params } = filter;
+            let answers = |rpc: &Rpc| {
+                let id: Value = rpc.call(method, params.clone());
+                let about = ["eth_getFilterLogs", "eth_getFilterChanges", "eth_uninstallFilter"];
+                let twice = about.iter().chain(&about[1..]);
+                let asked = twice.map(|method| Question::new(method, json!([id])));
+                ask(rpc, &asked.collect::<Vec<_>>())
+            };
+            for (theirs, ours) in answers(theirs).into_iter().zip(answers(ours)) {
+                self.add(filter, theirs, ours);
+            }
+        }
+    }
+
     /// Takes in one pair of answers.
     pub(crate) fn add(&mut self, question: &Question, theirs: Value, ours: Value) {
         *self.asked.entry(question.method.clone()).or_default() += 1;
-        if theirs == ours {
+        if same(&theirs, &ours) {
             return;
         }
         if let Some(row) = deliberate::row(question, &theirs, &ours) {
@@ -122,6 +155,21 @@ impl Comparison {
     }
 }
 
+/// Whether two values are the same to who reads JSON: `1.0` is `1`.
+fn same(one: &Value, two: &Value) -> bool {
+    match (one, two) {
+        (Value::Number(one), Value::Number(two)) => one == two || one.as_f64() == two.as_f64(),
+        (Value::Array(one), Value::Array(two)) => {
+            one.len() == two.len() && one.iter().zip(two).all(|(one, two)| same(one, two))
+        }
+        (Value::Object(one), Value::Object(two)) => {
+            one.len() == two.len()
+                && one.iter().all(|(key, value)| two.get(key).is_some_and(|two| same(value, two)))
+        }
+        _ => one == two,
+    }
+}
+
 /// The parts of two values that are not the same.
 fn differing(one: Value, two: Value) -> (Value, Value) {
     match (one, two) {
@@ -129,7 +177,7 @@ fn differing(one: Value, two: Value) -> (Value, Value) {
             let (mut left, mut right) = (json!({}), json!({}));
             for (key, value) in one {
                 let other = two.remove(&key);
-                if other.as_ref() == Some(&value) {
+                if other.as_ref().is_some_and(|other| same(&value, other)) {
                     continue;
                 }
                 match other {
@@ -145,7 +193,7 @@ fn differing(one: Value, two: Value) -> (Value, Value) {
         (Value::Array(one), Value::Array(two)) if one.len() == two.len() => {
             let (mut left, mut right) = (json!({}), json!({}));
             for (index, (one, two)) in one.into_iter().zip(two).enumerate() {
-                if one != two {
+                if !same(&one, &two) {
                     let index = index.to_string();
                     (left[&index], right[&index]) = differing(one, two);
                 }

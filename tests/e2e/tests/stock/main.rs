@@ -152,6 +152,8 @@ fn derives_op_geths_chain_and_answers_as_it_does() {
     }
     let facts = Facts::read(&geth.rpc, told);
     comparison.ask(&geth.rpc, &node.rpc, &questions::all(&facts));
+    comparison.filter(&geth.rpc, &node.rpc, &questions::filters(&facts));
+    comparison.post(&geth.rpc, &node.rpc, &questions::bodies());
     let nonce = |index: usize| {
         let address = Account::dev(index, CHAIN_ID).address();
         node.rpc.call::<U64>("eth_getTransactionCount", json!([address, "latest"])).to()
@@ -159,6 +161,8 @@ fn derives_op_geths_chain_and_answers_as_it_does() {
     let nonces: Vec<u64> = (0..4).map(nonce).collect();
     let queue = questions::queue(&facts, &nonces);
     comparison.ask(&geth.rpc, &node.rpc, &queue);
+    std::thread::sleep(Duration::from_secs(1));
+    comparison.ask(&geth.rpc, &node.rpc, &questions::late(&nonces));
     comparison.ask(&geth.rpc, &node.rpc, &questions::replies(&queue));
     comparison.finish();
 }

@@ -4,7 +4,10 @@ use alloy_primitives::{Address, B256, U64, U256};
 use serde_json::{Value, json};
 
 use super::{Facts, Questions};
-use crate::story::{CALLER, FACTORY, LOOKS, STORE};
+use crate::{
+    compare::Question,
+    story::{CALLER, FACTORY, LOOKS, STORE},
+};
 
 pub(super) fn add(questions: &mut Questions, facts: &Facts) {
     let all = json!({"fromBlock": "earliest", "toBlock": "latest"});
@@ -98,6 +101,23 @@ pub(super) fn add(questions: &mut Questions, facts: &Facts) {
         }
     }
     fees(questions, facts);
+}
+
+/// Filters to be installed.
+pub(crate) fn filters(facts: &Facts) -> Vec<Question> {
+    let store = facts.told.contracts[STORE];
+    let mut questions = Questions::default();
+    for filter in [
+        json!({}),
+        json!({"fromBlock": "earliest"}),
+        json!({"fromBlock": "0x1", "toBlock": U64::from(facts.head()), "address": store}),
+        json!({"fromBlock": "earliest", "topics": [null, [B256::ZERO, B256::with_last_byte(1)]]}),
+    ] {
+        questions.ask("eth_newFilter", json!([filter]));
+    }
+    questions.ask("eth_newBlockFilter", json!([]));
+    questions.ask("eth_newPendingTransactionFilter", json!([]));
+    questions.0
 }
 
 fn fees(questions: &mut Questions, facts: &Facts) {

@@ -38,7 +38,6 @@ fn constants(questions: &mut Questions) {
         "txpool_content",
         "txpool_inspect",
         "debug_chainConfig",
-        "rpc_modules",
     ] {
         questions.ask(method, json!([]));
     }

@@ -114,7 +114,6 @@ pub(super) fn add(questions: &mut Questions, facts: &Facts) {
         "debug_nothing",
         "engine_newPayloadV4",
         "engine_forkchoiceUpdatedV3",
-        "admin_nodeInfo",
         "personal_listAccounts",
         "miner_start",
         "eth_chainID",

@@ -1,5 +1,6 @@
 //! What both clients are asked.
 
+mod bodies;
 mod calls;
 mod logs;
 mod lookups;
@@ -11,7 +12,9 @@ use alloy_primitives::{Address, B256, Bytes, U64};
 use ascribe_e2e::{Account, Rpc};
 use serde_json::{Value, json};
 
-pub(crate) use pool::{queue, replies};
+pub(crate) use bodies::bodies;
+pub(crate) use logs::filters;
+pub(crate) use pool::{late, queue, replies};
 
 use crate::{compare::Question, programs::CHAIN_ID, story::Told};
 

@@ -21,7 +21,7 @@ pub(crate) fn queue(facts: &Facts, nonces: &[u64]) -> Vec<Question> {
     let mut send = |raw: Bytes| questions.ask("eth_sendRawTransaction", json!([raw]));
 
     // Executable, twice the same, replaced by too little and by enough.
-    let mut one = account(0);
+    let mut one = account(3);
     let first = one.transaction(to, U256::from(1), Bytes::new(), 21_000);
     send(one.sign(first.clone()));
     send(one.sign(first.clone()));
@@ -61,6 +61,9 @@ pub(crate) fn queue(facts: &Facts, nonces: &[u64]) -> Vec<Question> {
         input: Bytes::new(),
         access_list: Default::default(),
     }));
+
+    // Of an account that delegates: see `late`.
+    send(account(0).transfer(Address::repeat_byte(0xab), 1));
 
     // Refused.
     let three = account(2);
@@ -116,6 +119,19 @@ pub(crate) fn queue(facts: &Facts, nonces: &[u64]) -> Vec<Question> {
         questions.ask(method, json!([spins]));
     }
     questions.ask("eth_sign", json!([three.address(), "0x00"]));
+    questions.0
+}
+
+/// To be sent when what was sent before has its place in the pool, for which op-geth takes a moment:
+/// an account that delegates may have one transaction there.
+pub(crate) fn late(nonces: &[u64]) -> Vec<Question> {
+    let mut questions = Questions::default();
+    let mut delegated = Account::dev(0, CHAIN_ID);
+    delegated.nonce = nonces[0] + 1;
+    for _ in 0..2 {
+        let raw = delegated.transfer(Address::repeat_byte(0xab), 1);
+        questions.ask("eth_sendRawTransaction", json!([raw]));
+    }
     questions.0
 }
 

@@ -97,7 +97,6 @@ fn options() -> Vec<Value> {
         json!({"limit": "10"}),
         json!({"debug": true}),
         json!({"timeout": "10s"}),
-        json!({"timeout": "1ns"}),
         json!({"timeout": "10"}),
         json!({"timeout": "x"}),
         json!({"timeout": 10}),
