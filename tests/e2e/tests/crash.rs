@@ -71,11 +71,11 @@ impl Client {
     /// Works until the node is gone.
     fn work(&mut self, node: &AscribeNode) {
         loop {
-            let done = match self.rng.random_range(0..20) {
+            let done = match self.rng.random_range(0..40) {
                 0 => self.rewind_and_rebuild(),
                 1 => self.change_sides(),
                 2 => self.label(),
-                3 | 4 => self.extend_from_pool(),
+                3..=8 => self.extend_from_pool(),
                 _ => self.extend(),
             };
             match done {
@@ -231,7 +231,7 @@ fn a_node_survives_being_killed() {
     let node = options.start();
     let mut client = Client {
         driver: Driver::new(&node),
-        load: Load::new(&chain, 4, 6, 40),
+        load: Load::new(&chain, 6, 8, 60),
         user: Account::dev(8, chain.chain_id),
         rng: StdRng::seed_from_u64(seed),
         reported: Reported::default(),
@@ -253,7 +253,7 @@ fn a_node_survives_being_killed() {
         } else {
             let node = options.start();
             lost += client.check(&node);
-            let after = Duration::from_millis(client.rng.random_range(0..1500));
+            let after = Duration::from_millis(client.rng.random_range(0..2500));
             let pid = node.process.pid();
             thread::scope(|scope| {
                 scope.spawn(move || {
@@ -296,7 +296,7 @@ fn a_node_survives_being_killed() {
 fn a_genesis_survives_being_cut_short() {
     let chain = TestChain::new(Fork::Karst);
     let mut genesis = TestChain::genesis(chain.fork, chain.chain_id);
-    for index in 0u64..25_000 {
+    for index in 0u64..40_000 {
         let address = Address::from_word(keccak256(index.to_be_bytes())).to_string();
         let slot = keccak256(address.as_bytes());
         genesis["alloc"][address] =
@@ -316,7 +316,7 @@ fn a_genesis_survives_being_cut_short() {
     let kills = if std::env::var_os("ASCRIBE_LONG").is_some() { 24 } else { 5 };
     for _ in 0..kills {
         let mut node = options.spawn();
-        thread::sleep(takes.mul_f64(rng.random_range(0.3..1.0)));
+        thread::sleep(takes.mul_f64(rng.random_range(0.5..1.0)));
         node.kill();
         let (status, output) = options.run(&["db", "verify"], &[]);
         // Opening finishes what was begun, or begins it, or says that there is nothing yet.
