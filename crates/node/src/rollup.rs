@@ -21,7 +21,7 @@ use ascribe_sequencer::{
     AdminError, EngineChain, Sequencer, SequencerConfig, SequencerError, SequencerHandle,
 };
 use futures::{FutureExt, TryFutureExt, future::BoxFuture};
-use serde::Deserialize;
+use serde_json::Value;
 use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
@@ -229,14 +229,14 @@ fn server(args: &RollupArgs) -> HttpServerConfig {
 
 /// Blob parameters out of a chain configuration, or out of a genesis that holds one.
 fn blob_schedule(path: &Path) -> Result<BlobSchedule, FileError> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum File {
-        Genesis { config: Box<ChainConfig> },
-        Config(Box<ChainConfig>),
-    }
-    let file = read_json(path, "chain configuration", MAX_L1_CONFIG_BYTES)?;
-    let (File::Genesis { config } | File::Config(config)) = file;
+    let what = "chain configuration";
+    let mut file: Value = read_json(path, what, MAX_L1_CONFIG_BYTES)?;
+    let config = file.get_mut("config").map(Value::take).unwrap_or(file);
+    let config: ChainConfig = serde_json::from_value(config).map_err(|source| FileError::Json {
+        path: path.to_owned(),
+        what,
+        source,
+    })?;
     Ok(BlobSchedule::of_config(&config))
 }
 
