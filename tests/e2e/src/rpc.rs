@@ -193,7 +193,22 @@ impl Rpc {
     /// # Errors
     /// If there is no answer.
     pub fn get(&self, path: &str) -> Result<(u16, String), CallError> {
-        let request = self.client.get(format!("{}{path}", self.url));
+        self.get_with(path, &[])
+    }
+
+    /// The same with headers.
+    ///
+    /// # Errors
+    /// If there is no answer.
+    pub fn get_with(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> Result<(u16, String), CallError> {
+        let mut request = self.client.get(format!("{}{path}", self.url));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
         run(async move {
             let response = request.send().await.map_err(|error| transport(&error))?;
             let status = response.status().as_u16();

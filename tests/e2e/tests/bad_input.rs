@@ -377,3 +377,148 @@ fn flags_and_files_that_are_wrong() {
     // None of this has left a database behind that a good start would trip over.
     assert_eq!(base.start().head().0, 0);
 }
+
+/// A WebSocket, by hand, so that it can be misused.
+struct Socket(TcpStream);
+
+impl Socket {
+    fn open(url: &str) -> Self {
+        let address = url.trim_start_matches("ws://");
+        let mut stream = TcpStream::connect(address).expect("a connection");
+        stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a time limit");
+        let hello = format!(
+            "GET / HTTP/1.1\r\nhost: {address}\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\
+             sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        );
+        stream.write_all(hello.as_bytes()).expect("sent");
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).expect("the answer to a handshake");
+            answer.push(byte[0]);
+        }
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        assert!(answer.starts_with("HTTP/1.1 101"), "{answer}");
+        Self(stream)
+    }
+
+    /// A frame with a mask of zeros. The length may be a lie.
+    fn send(&mut self, opcode: u8, length: u64, payload: &[u8]) {
+        let mut frame = vec![0x80 | opcode, 0x80 | 127];
+        frame.extend(length.to_be_bytes());
+        frame.extend([0; 4]);
+        frame.extend(payload);
+        // The other end may be gone already.
+        let _ = self.0.write_all(&frame);
+    }
+
+    /// The next text, or `None` when the server has closed.
+    fn receive(&mut self) -> Option<String> {
+        loop {
+            let mut head = [0; 2];
+            self.0.read_exact(&mut head).ok()?;
+            let mut length = u64::from(head[1] & 0x7f);
+            let wide = match length {
+                126 => 2,
+                127 => 8,
+                _ => 0,
+            };
+            if wide > 0 {
+                let mut bytes = [0; 8];
+                self.0.read_exact(&mut bytes[8 - wide..]).ok()?;
+                length = u64::from_be_bytes(bytes);
+            }
+            let mut payload = vec![0; usize::try_from(length).expect("a frame that fits")];
+            self.0.read_exact(&mut payload).ok()?;
+            match head[0] & 0x0f {
+                1 => return Some(String::from_utf8(payload).expect("text")),
+                8 => return None,
+                _ => {}
+            }
+        }
+    }
+
+    /// The server closes, with or without a word.
+    #[track_caller]
+    fn assert_refused(&mut self) {
+        if let Some(answer) = self.receive() {
+            let answer: Value = serde_json::from_str(&answer).expect("JSON");
+            assert!(answer["error"]["code"].is_i64(), "{answer}");
+        }
+    }
+
+    fn ask(&mut self, text: &str) -> Value {
+        self.send(1, text.len() as u64, text.as_bytes());
+        let answer = self.receive().expect("an answer");
+        serde_json::from_str(&answer).expect("JSON")
+    }
+}
+
+#[test]
+fn sockets_that_are_misused() {
+    let chain = TestChain::new(Fork::Karst);
+    let limit = ["--rpc.max-subscriptions-per-connection", "16"];
+    let mut node = NodeOptions::new(&chain).with(&limit).start();
+
+    let mut socket = Socket::open(&node.ws);
+    assert_eq!(socket.ask("nonsense")["error"]["code"], -32700);
+    assert_eq!(socket.ask("[]")["error"]["code"], -32600);
+    let subscribe = |what: &str| {
+        format!(r#"{{"jsonrpc":"2.0","id":1,"method":"eth_subscribe","params":[{what}]}}"#)
+    };
+    for what in ["", "7", r#""nothing""#, r#""logs",{"address":"0x1"}"#] {
+        let answer = socket.ask(&subscribe(what));
+        assert!(answer["error"]["code"].is_i64(), "{what}: {answer}");
+    }
+    // As many subscriptions as there may be, not one more, and one more when one is gone.
+    let mut socket = Socket::open(&node.ws);
+    let heads = subscribe(r#""newHeads""#);
+    let first = socket.ask(&heads)["result"].clone();
+    for _ in 1..16 {
+        assert!(socket.ask(&heads)["result"].is_string());
+    }
+    let answer = socket.ask(&heads);
+    assert!(answer["error"]["code"].is_i64(), "{answer}");
+    let away = json!({"jsonrpc": "2.0", "id": 1, "method": "eth_unsubscribe", "params": [first]});
+    assert_eq!(socket.ask(&away.to_string())["result"], true);
+    assert_eq!(socket.ask(&away.to_string())["result"], false);
+    wait_until("room for a subscription", Duration::from_secs(5), || {
+        socket.ask(&heads)["result"].is_string().then_some(())
+    });
+
+    // Frames that are too large, in truth or in word alone, and some that are no frames.
+    let mut large = Socket::open(&node.ws);
+    large.send(1, 64 << 20, &vec![b' '; 64 << 20]);
+    large.assert_refused();
+    let mut lie = Socket::open(&node.ws);
+    lie.send(1, u64::MAX >> 1, b"{}");
+    lie.assert_refused();
+    let mut unmasked = Socket::open(&node.ws);
+    unmasked.0.write_all(&[0x81, 2, b'{', b'}']).expect("sent");
+    unmasked.assert_refused();
+    let mut reserved = Socket::open(&node.ws);
+    reserved.send(3, 2, b"{}");
+    reserved.assert_refused();
+    let mut broken = Socket::open(&node.ws);
+    broken.send(1, 2, &[0xff, 0xfe]);
+    broken.assert_refused();
+    // A page from elsewhere does not get in.
+    let foreign = Rpc::new(node.ws.replacen("ws", "http", 1));
+    let upgrade = [
+        ("origin", "http://evil.example"),
+        ("connection", "Upgrade"),
+        ("upgrade", "websocket"),
+        ("sec-websocket-version", "13"),
+        ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+    ];
+    let (status, text) = foreign.get_with("/", &upgrade).expect("an answer");
+    assert_eq!(status, 403, "{text}");
+
+    // The first one heard nothing of all this.
+    assert!(socket.ask(&heads.replace("newHeads", "newPendingTransactions"))["error"].is_object());
+    let mut driver = Driver::new(&node);
+    driver.extend(Vec::new()).expect("a block");
+    let told: Value = serde_json::from_str(&socket.receive().expect("a head")).expect("JSON");
+    assert_eq!(told["params"]["result"]["hash"], json!(driver.head().hash));
+    node.assert_alive();
+}
