@@ -23,6 +23,9 @@ use crate::{
     questions::Facts,
 };
 
+/// How long a node may take for what takes it a moment.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// The stack around a chain of these rules, or nothing if there are no stock programs here.
 fn stack(test: &str, fork: Fork, behind: u64) -> Option<Stack> {
     let stock = match Stock::find() {
@@ -53,10 +56,18 @@ fn hash(rpc: &Rpc, number: u64) -> B256 {
     serde_json::from_value(block["hash"].clone()).expect("a block")
 }
 
-/// op-node as sequencer builds 100 blocks on the node, each with a transaction.
-fn sequences(test: &str, fork: Fork) {
+/// How a node ends before it starts again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Asked,
+    Killed,
+}
+
+/// op-node as sequencer builds 100 blocks on the node, each with a transaction. Then both end, and
+/// go on where they were.
+fn sequences(test: &str, fork: Fork, end: End) {
     const BLOCKS: u64 = 100;
-    let Some(stack) = stack(test, fork, 85) else { return };
+    let Some(stack) = stack(test, fork, 110) else { return };
     let node = ascribe(&stack);
     stack.seal(hash(&node.rpc, 0));
     let secret = node.options.datadir().join("jwt.hex");
@@ -101,16 +112,37 @@ fn sequences(test: &str, fork: Fork) {
         assert!(lines.is_empty(), "op-node is in trouble: {lines:#?}");
     }
     say(&format!("{test}: {} blocks, {with} of them with transactions", head(&node.rpc)));
+
+    op_node.process.terminate(PATIENCE);
+    let hashes: Vec<B256> = (0..=head(&node.rpc)).map(|number| hash(&node.rpc, number)).collect();
+    let options = node.options.clone();
+    let mut node = node;
+    match end {
+        End::Asked => drop(node.process.terminate(PATIENCE)),
+        End::Killed => node.process.kill(),
+    }
+    let node = options.start();
+    let kept = head(&node.rpc);
+    let lost = hashes.len() as u64 - 1 - kept;
+    assert!(end == End::Killed || lost == 0, "{lost} blocks are gone");
+    for (number, before) in hashes[..=kept as usize].iter().enumerate() {
+        assert_eq!(hash(&node.rpc, number as u64), *before, "block {number} is another");
+    }
+    let op_node = stack.op_node("op-node-again", node.engine.rpc.url(), &secret, true);
+    let goal = hashes.len() as u64 + 5;
+    wait_until("five blocks more", PATIENCE, || (head(&node.rpc) >= goal).then_some(()));
+    assert!(op_node.number("unsafe_l2") >= goal - 1);
+    say(&format!("{test}: goes on after it ended ({end:?}), {lost} blocks built anew"));
 }
 
 #[test]
 fn op_node_sequences_at_jovian() {
-    sequences("op_node_sequences_at_jovian", Fork::Jovian);
+    sequences("op_node_sequences_at_jovian", Fork::Jovian, End::Asked);
 }
 
 #[test]
 fn op_node_sequences_at_karst() {
-    sequences("op_node_sequences_at_karst", Fork::Karst);
+    sequences("op_node_sequences_at_karst", Fork::Karst, End::Killed);
 }
 
 /// op-geth under a sequencer makes a chain, a batcher posts it, and another op-node derives it into
