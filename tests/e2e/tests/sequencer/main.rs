@@ -60,10 +60,13 @@ fn blocks_follow_the_l1() {
     assert!(head.l1_number + 6 >= rig.l1_block("latest").0, "close to the L1: {head:?}");
 
     // What op-node would answer.
-    let status: Value = it.rollup.call("optimism_syncStatus", json!([]));
+    let status = wait_until("a finalized L1 block", PATIENCE, || {
+        let status: Value = it.rollup.call("optimism_syncStatus", json!([]));
+        (status["finalized_l1"]["number"].as_u64()? > 0).then_some(status)
+    });
     assert!(status["unsafe_l2"]["number"].as_u64() >= Some(head.number), "{status}");
     assert!(status["head_l1"]["number"].as_u64() >= Some(head.l1_number), "{status}");
-    assert!(status["finalized_l1"]["number"].as_u64() > Some(0), "{status}");
+    assert_eq!(status["current_l1_finalized"], status["finalized_l1"]);
     assert_eq!(status["safe_l2"]["number"], 0);
     assert_eq!(status["local_safe_l2"]["hash"], rig.rollup_config["genesis"]["l2"]["hash"]);
     assert_eq!(it.rollup.call::<Value>("optimism_rollupConfig", json!([])), rig.rollup_config);
