@@ -20,6 +20,9 @@ impl Question {
     }
 }
 
+/// The table of differences, for people.
+const DIFFERENCES: &str = include_str!("../../../../docs/rpc-differences.md");
+
 /// Questions sent together.
 const BATCH: usize = 20;
 
@@ -132,6 +135,10 @@ impl Comparison {
              purpose",
             self.asked.len()
         ));
+        for (row, count) in &self.deliberate {
+            assert!(DIFFERENCES.contains(&format!("| {row} |")), "{row:?} is not explained");
+            say(&format!("stock: {count:5} {row}"));
+        }
         if self.differences.is_empty() {
             return;
         }

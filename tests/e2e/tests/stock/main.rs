@@ -9,7 +9,10 @@ mod programs;
 mod questions;
 mod story;
 
-use std::time::{Duration, Instant};
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use alloy_primitives::{Address, B256, U64};
 use ascribe_e2e::{
@@ -161,28 +164,22 @@ fn derives_op_geths_chain_and_answers_as_it_does() {
     let mut comparison = Comparison::default();
     comparison.ask(&geth.rpc, &node.rpc, &questions::of_genesis(genesis));
 
-    let sequencer = stack.op_node("sequencer", &geth.url, &geth.secret, true);
-    let batcher = stack.op_batcher(&geth.rpc, &sequencer);
-    let secret = node.options.datadir().join("jwt.hex");
-    let verifier = stack.op_node("verifier", node.engine.rpc.url(), &secret, false);
-
-    let told = story::tell(&geth.rpc, &stack.l1.rpc, rounds);
-    let last: B256 = sequencer.rpc.call("admin_stopSequencer", json!([]));
-    let top = head(&geth.rpc);
-    assert_eq!(hash(&geth.rpc, top), last);
-    say(&format!("{test}: op-geth has {top} blocks"));
-    wait_until("the node to derive them all", Duration::from_secs(120), || {
-        (head(&node.rpc) == top && verifier.number("safe_l2") == top).then_some(())
-    });
-    for number in 0..=top {
-        assert_eq!(hash(&geth.rpc, number), hash(&node.rpc, number), "block {number} differs");
-    }
-    say(&format!("{test}: all of them derived, every hash equal"));
-    drop((batcher, sequencer, verifier));
+    let (told, top) = derive(
+        test,
+        &stack,
+        &Side { rpc: &geth.rpc, engine: &geth.url, secret: geth.secret.clone() },
+        &Side::of(&node),
+        rounds,
+    );
 
     // One fork choice for both, with three different labels.
     for engine in [&geth.engine, &node.engine] {
-        set_labels(engine, last, hash(&geth.rpc, top - 4), hash(&geth.rpc, top - 9));
+        set_labels(
+            engine,
+            hash(&geth.rpc, top),
+            hash(&geth.rpc, top - 4),
+            hash(&geth.rpc, top - 9),
+        );
     }
     let facts = Facts::read(&geth.rpc, told);
     comparison.ask(&geth.rpc, &node.rpc, &questions::all(&facts));
@@ -199,6 +196,61 @@ fn derives_op_geths_chain_and_answers_as_it_does() {
     comparison.ask(&geth.rpc, &node.rpc, &questions::late(&nonces));
     comparison.ask(&geth.rpc, &node.rpc, &questions::replies(&queue));
     comparison.finish();
+}
+
+/// The other way round: what is built on the node is what op-geth derives.
+#[test]
+fn op_geth_derives_what_was_built_here() {
+    let test = "op_geth_derives_what_was_built_here";
+    let Some(stack) = stack(test, Fork::Jovian, 30) else { return };
+    let geth = stack.op_geth();
+    let node = ascribe(&stack);
+    stack.seal(hash(&node.rpc, 0));
+    let theirs = Side { rpc: &geth.rpc, engine: &geth.url, secret: geth.secret.clone() };
+    derive(test, &stack, &Side::of(&node), &theirs, 2);
+}
+
+/// An execution client as an op-node needs it.
+struct Side<'a> {
+    rpc: &'a Rpc,
+    engine: &'a str,
+    secret: PathBuf,
+}
+
+impl<'a> Side<'a> {
+    fn of(node: &'a AscribeNode) -> Self {
+        let secret = node.options.datadir().join("jwt.hex");
+        Self { rpc: &node.rpc, engine: node.engine.rpc.url(), secret }
+    }
+}
+
+/// One op-node sequences on `from`, a batcher posts that, and another op-node derives it into `to`,
+/// which then has the same blocks. Returns what happened and the head.
+fn derive(
+    test: &str,
+    stack: &Stack,
+    from: &Side<'_>,
+    to: &Side<'_>,
+    rounds: usize,
+) -> (story::Told, u64) {
+    let sequencer = stack.op_node("sequencer", from.engine, &from.secret, true);
+    let mut batcher = stack.op_batcher(from.rpc, &sequencer);
+    let verifier = stack.op_node("verifier", to.engine, &to.secret, false);
+
+    let told = story::tell(from.rpc, &stack.l1.rpc, rounds);
+    let last: B256 = sequencer.rpc.call("admin_stopSequencer", json!([]));
+    let top = head(from.rpc);
+    assert_eq!(hash(from.rpc, top), last);
+    say(&format!("{test}: {top} blocks"));
+    wait_until("them all to be derived", Duration::from_secs(120), || {
+        assert!(batcher.is_running(), "op-batcher has ended");
+        (head(to.rpc) == top && verifier.number("safe_l2") == top).then_some(())
+    });
+    for number in 0..=top {
+        assert_eq!(hash(from.rpc, number), hash(to.rpc, number), "block {number} differs");
+    }
+    say(&format!("{test}: all of them derived, every hash equal"));
+    (told, top)
 }
 
 fn set_labels(engine: &Engine, head: B256, safe: B256, finalized: B256) {

@@ -133,7 +133,7 @@ impl Stack {
         command.arg("--datadir").arg(&datadir).args(
             "--syncmode full --gcmode archive --state.scheme hash --nodiscover --maxpeers 0 \
              --port 0 --ipcdisable --rollup.disabletxpoolgossip --cache 64 --http \
-             --http.addr 127.0.0.1 --http.api eth,net,web3,debug,txpool --authrpc.addr 127.0.0.1"
+             --http.addr 127.0.0.1 --http.api eth,net,web3,debug,txpool,miner --authrpc.addr 127.0.0.1"
                 .split_whitespace(),
         );
         command.arg(format!("--networkid={CHAIN_ID}")).arg(format!("--http.port={http}"));
@@ -208,7 +208,6 @@ impl Stack {
             "--rpc.port=0",
             "--batch-type=1",
             "--compression-algo=brotli-10",
-            "--throttle.unsafe-da-bytes-lower-threshold=0",
         ]);
         Process::spawn("op-batcher", command, &self.path("op-batcher.log"))
     }
