@@ -336,6 +336,7 @@ pub(crate) fn halt_text(reason: &OpHaltReason) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use revm::context_interface::block::BlobExcessGasAndPrice;
 
     fn message() -> Message {
         Message {
@@ -388,6 +389,28 @@ mod tests {
         let huge = Message { fee_cap: U256::MAX, ..message() };
         let error = huge.check(rich(), &block(), false, false);
         assert!(matches!(error, Err(MessageError::CostOverflow(_))));
+    }
+
+    #[test]
+    fn prices_are_waived_for_who_pays_none() {
+        let priced = || BlockEnv {
+            blob_excess_gas_and_price: Some(BlobExcessGasAndPrice {
+                excess_blob_gas: 0,
+                blob_gasprice: 7,
+            }),
+            ..block()
+        };
+        let prices = |message: Message| {
+            let mut block = priced();
+            message.waive_prices(&mut block);
+            (block.basefee, block.blob_excess_gas_and_price.map_or(0, |blob| blob.blob_gasprice))
+        };
+        assert_eq!(prices(message()), (0, 7));
+        let blobs = Message { blob_hashes: Some(vec![B256::ZERO]), ..message() };
+        assert_eq!(prices(blobs.clone()), (0, 0));
+        let paid = U256::from(20);
+        let pays = Message { gas_price: paid, fee_cap: paid, blob_fee_cap: paid, ..blobs };
+        assert_eq!(prices(pays), (10, 7));
     }
 
     #[test]

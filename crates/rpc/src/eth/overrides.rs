@@ -265,6 +265,18 @@ mod tests {
     }
 
     #[test]
+    fn code_that_begins_like_a_delegation_is_code() {
+        for code in ["ef0100", "ef01", "ef0101", "ef0100aa"] {
+            let mut state = state();
+            let json = format!(r#"{{"{A}":{{"code":"0x{code}"}}}}"#);
+            overrides(&json).apply(&mut state, is_precompile).expect("it applies");
+            let info = state.basic(A).expect("the state is readable").expect("it is there");
+            let stored = info.code.expect("its code").original_bytes();
+            assert_eq!(alloy_primitives::hex::encode(stored), code);
+        }
+    }
+
+    #[test]
     fn contradictions_are_refused_in_geths_words() {
         let refused = |json: &str| {
             let error = overrides(json).apply(&mut state(), is_precompile);
