@@ -16,7 +16,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use alloy_genesis::{ChainConfig, Genesis, GenesisAccount};
 use alloy_primitives::{Address, B256, U256};
-use serde::Deserialize;
+use serde_json::Value;
 
 pub use artifacts::Artifacts;
 pub use config::{
@@ -26,7 +26,8 @@ pub use config::{
 pub use error::GenesisError;
 
 use crate::{
-    BlockId, ChainOpConfig, ChainSpec, GenesisIds, RollupConfig, SystemConfig, extra_data, file,
+    BlockId, ChainOpConfig, ChainSpec, FileError, GenesisIds, RollupConfig, SystemConfig,
+    extra_data, file,
     predeploys::{L1_BLOCK, L2_TO_L1_MESSAGE_PASSER, SEQUENCER_FEE_VAULT},
 };
 
@@ -71,15 +72,11 @@ pub fn alloc_from_artifacts(config: &DevnetConfig, dir: &Path) -> Result<Alloc, 
 /// The predeploys and preinstalls from a file: an alloc, or a genesis that has one. Proxies that it
 /// leaves out are added, with the code of those it has.
 pub fn alloc_from_file(path: &Path) -> Result<Alloc, GenesisError> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum File {
-        Genesis { alloc: Alloc },
-        Alloc(Alloc),
-    }
-    let mut alloc = match file::read_json(path, "genesis alloc", MAX_ALLOC_BYTES)? {
-        File::Genesis { alloc } | File::Alloc(alloc) => alloc,
-    };
+    let what = "genesis alloc";
+    let mut file: Value = file::read_json(path, what, MAX_ALLOC_BYTES)?;
+    let alloc = file.get_mut("alloc").map(Value::take).unwrap_or(file);
+    let json = |source| FileError::Json { path: path.to_owned(), what, source };
+    let mut alloc: Alloc = serde_json::from_value(alloc).map_err(json)?;
     let missing =
         |name, address| GenesisError::NoPredeploy { path: path.to_owned(), name, address };
     predeploys::proxy_code(&alloc, L1_BLOCK).ok_or_else(|| missing("L1Block", L1_BLOCK))?;
@@ -329,7 +326,8 @@ mod tests {
         map.remove(&L2_TO_L1_MESSAGE_PASSER.to_string());
         let error = read(&alloc).expect_err("refused").to_string();
         assert!(error.contains("has no L2ToL1MessagePasser (0x4200"), "{error}");
-        assert!(matches!(read(&serde_json::json!([])), Err(GenesisError::File(_))));
+        let error = read(&serde_json::json!({"0x12": {}})).expect_err("refused").to_string();
+        assert!(error.contains("is not a genesis alloc: invalid"), "{error}");
     }
 
     #[test]
