@@ -7,7 +7,10 @@ use jsonrpsee::{
     types::{ErrorObjectOwned, Request},
 };
 
-/// Measures calls, and refuses unknown methods in geth's words.
+/// How jsonrpsee answers who ends a subscription that is not theirs.
+const NOT_SUBSCRIBED: &str = r#""result":false}"#;
+
+/// Measures calls, and refuses unknown methods and subscriptions in geth's words.
 #[derive(Debug, Clone)]
 pub(crate) struct GethAnswers {
     methods: Methods,
@@ -61,7 +64,14 @@ where
                 let error = RpcError::method_not_found(&request.method);
                 return MethodResponse::error(request.id, ErrorObjectOwned::from(error));
             };
-            let answer = inner.call(request).await;
+            let unsubscribed = (request.method == "eth_unsubscribe").then(|| request.id.clone());
+            let mut answer = inner.call(request).await;
+            if let Some(id) = unsubscribed
+                && answer.as_json().get().ends_with(NOT_SUBSCRIBED)
+            {
+                let error = RpcError::server("subscription not found");
+                answer = MethodResponse::error(id, ErrorObjectOwned::from(error));
+            }
             measured.end(answer.is_success());
             answer
         }
