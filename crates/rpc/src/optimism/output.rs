@@ -42,11 +42,14 @@ pub(super) fn at(
     number: u64,
 ) -> Result<OutputResponse, RpcError> {
     let missing = |what: String| {
-        RpcError::server(format!("failed to get L2 block ref with sync status: {what}"))
+        RpcError::server(format!(
+            "failed to get L2 block ref with sync status: \
+             failed to determine L2BlockRef of height {number}, {what}"
+        ))
     };
     let sync_status = rollup.api.sync_status();
     let block = context.chain.block_by_number(number)?;
-    let block = block.ok_or_else(|| missing("not found".to_owned()))?;
+    let block = block.ok_or_else(|| missing("could not get payload: not found".to_owned()))?;
     let block_ref =
         L2BlockRef::of_block(&rollup.config, &block).map_err(|error| missing(error.to_string()))?;
     let isthmus = rollup.config.is_isthmus_active_at_timestamp(block.header().timestamp);

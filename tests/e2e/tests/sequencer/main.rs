@@ -1,5 +1,6 @@
 //! A node that sequences on a real L1: anvil.
 
+mod op_node;
 mod rig;
 
 use std::{
@@ -87,7 +88,11 @@ fn blocks_follow_the_l1() {
     assert_eq!(output["withdrawalStorageRoot"], proof["storageHash"]);
     let error = it.rollup.try_call::<Value>("optimism_outputAtBlock", json!(["0xffffff"]));
     let error = error.expect_err("there is no such block").into_rpc();
-    assert_eq!(error.message, "failed to get L2 block ref with sync status: not found");
+    assert_eq!(
+        error.message,
+        "failed to get L2 block ref with sync status: failed to determine L2BlockRef of height \
+         16777215, could not get payload: not found"
+    );
     it.node.stop();
 }
 

@@ -30,7 +30,10 @@ const LOG3: &[u8] = &hex!("60603603806060600037604035602035600035836000a300");
 #[derive(Debug)]
 pub(crate) struct Rig {
     pub(crate) l1: Anvil,
+    /// How a node is started that follows the L1.
     pub(crate) options: NodeOptions,
+    /// The same node as an execution client alone.
+    pub(crate) execution: NodeOptions,
     /// What `rollup.json` says.
     pub(crate) rollup_config: Value,
     /// Where the rollup RPC will be.
@@ -67,11 +70,12 @@ impl Rig {
         std::fs::write(&file, rollup_config.to_string()).expect("the config can be written");
         let rollup_port = free_port();
         let (url, file, port) = (l1.http(), path(&file), rollup_port.to_string());
+        let execution = options.clone();
         options = options
             .with(&["--l1", &url, "--l1.http-poll-interval", "100ms"])
             .with(&["--l1.epoch-poll-interval", "100ms", "--rollup.config", &file])
             .with(&["--rpc.port", &port, "--rpc.enable-admin"]);
-        Some(Self { l1, options, rollup_config, rollup_port })
+        Some(Self { l1, options, execution, rollup_config, rollup_port })
     }
 
     /// Starts a node that makes blocks, with no confirmations of L1 blocks unless `args` say so.
