@@ -139,6 +139,5 @@ async fn import(
         persistence: after.persistence - before.persistence,
         ..after
     };
-    node.stop().await?;
     Ok(Import { wall, cpu, stats })
 }

@@ -2,6 +2,7 @@
 
 use std::{
     net::SocketAddr,
+    os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
@@ -10,6 +11,7 @@ use std::{
 
 use alloy_primitives::{Bytes, hex, keccak256};
 use clap::Args;
+use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
@@ -64,8 +66,10 @@ struct Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.process.kill();
+        // It may have ended by itself. anvil from npm is a script that starts the program: both
+        // are in the group.
+        let group = i32::try_from(self.process.id()).ok().and_then(Pid::from_raw);
+        let _ = group.map(|group| kill_process_group(group, Signal::KILL));
         let _ = self.process.wait();
     }
 }
@@ -126,6 +130,7 @@ fn start_ours(genesis: &Path, datadir: &Path) -> Result<Server, BenchError> {
         .args(["--http", "--http.port", &addr.port().to_string()])
         .args(["--disable-auth-server", "--quiet"])
         .stdout(Stdio::null())
+        .process_group(0)
         .spawn()?;
     ready(Server { process, addr })
 }
@@ -139,6 +144,7 @@ fn start_anvil(args: &RpcArgs, genesis: &Path) -> Result<Server, BenchError> {
         .args(["--gas-limit", &args.gas_limit.to_string(), "--no-mining", "--silent"])
         .args(["--accounts", "0"])
         .stdout(Stdio::null())
+        .process_group(0)
         .spawn()
         .map_err(|error| BenchError::setup("anvil", error))?;
     ready(Server { process, addr })

@@ -31,8 +31,8 @@ pub struct StateRootArgs {
     /// Sizes of the state, in accounts
     #[arg(long, value_name = "N,N", value_delimiter = ',', default_values_t = [10_000, 1_000_000, 10_000_000])]
     accounts: Vec<u64>,
-    /// Accounts that a block touches, drawn from all
-    #[arg(long, value_name = "N", default_value_t = 2_000)]
+    /// Accounts that a block touches, drawn from all. Many of them share paths in a small state
+    #[arg(long, value_name = "N", default_value_t = 200)]
     touched: u64,
     /// Blocks at each size
     #[arg(long, value_name = "N", default_value_t = 31)]
