@@ -4,7 +4,9 @@ use crate::{
     StateView,
     block::MemoryBlock,
     cache::{Caches, PlainChanges},
+    decode::DecodedPayload,
     error::{ImportError, ProviderError},
+    senders::Senders,
     stats::{Counters, Stage},
 };
 use alloy_consensus::Header;
@@ -12,16 +14,20 @@ use alloy_op_hardforks::OpHardforks;
 use alloy_primitives::{B256, Bytes, keccak256};
 use ascribe_chainspec::ChainSpec;
 use ascribe_evm::{
-    EvmConfig, L2_TO_L1_MESSAGE_PASSER_ADDRESS, receipts_root_and_bloom,
+    EvmConfig, ExecutionOutput, L2_TO_L1_MESSAGE_PASSER_ADDRESS, receipts_root_and_bloom,
     validate_block_pre_execution, validate_header, validate_post_execution, validate_state_root,
     validate_withdrawals_root,
 };
 use ascribe_storage::ExecutedBlock;
 use ascribe_trie::{EMPTY_ROOT_HASH, HashedPostState, StateLayer, TrieReader, state_root};
+use ascribe_txpool::TxPool;
 use op_alloy_consensus::OpBlock;
-use reth_primitives_traits::RecoveredBlock;
+use reth_primitives_traits::{RecoveredBlock, SealedBlock};
 use revm::database::{BundleState, WrapDatabaseRef};
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 /// What turns a block into an executed one. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -38,31 +44,79 @@ impl Importer {
         block: Arc<RecoveredBlock<OpBlock>>,
         parent: &StateView,
     ) -> Result<MemoryBlock, ImportError> {
-        let spec = self.evm.chain_spec();
+        self.validate(&block, parent)?;
         let header = block.header();
-        validate_header(spec, header, parent.header())?;
-        validate_block_pre_execution(spec, &block)?;
-        validate_activation(spec, parent.header(), &block)?;
-
         let output = self
             .counters
             .time(Stage::Execution, || self.evm.execute(WrapDatabaseRef(parent), &block))
             .map_err(|error| ImportError::execution(header.number, error))?;
+        let committed = self.commit(header, &output, parent)?;
+        Ok(committed.into_block(block, output.receipts))
+    }
 
+    /// The same with a block whose senders are not known: one thread executes, the others find
+    /// senders ahead of it.
+    pub(crate) fn import_payload(
+        &self,
+        payload: DecodedPayload,
+        parent: &StateView,
+        pool: &TxPool,
+    ) -> Result<MemoryBlock, ImportError> {
+        let DecodedPayload { block, encoded } = payload;
+        self.validate(&block, parent)?;
+        let (header, transactions) = (block.header(), &block.body().transactions);
+        let sized = self.evm.chain_spec().is_fjord_active_at_timestamp(header.timestamp);
+        let senders = Senders::new(transactions, &encoded, sized, pool);
+        let (started, mut waited) = (Instant::now(), Duration::ZERO);
+        let output = rayon::in_place_scope_fifo(|scope| {
+            senders.find(scope);
+            let sender = |index| senders.get(index, &mut waited);
+            self.evm.execute_with(WrapDatabaseRef(parent), header, transactions, sender)
+        });
+        let output = output.map_err(|error| ImportError::execution(header.number, error))?;
+        self.counters.record(Stage::Recovery, waited);
+        self.counters.record(Stage::Execution, started.elapsed().saturating_sub(waited));
+
+        let committed = self.commit(header, &output, parent)?;
+        let senders = senders.into_addresses().unwrap_or_default();
+        let block = Arc::new(RecoveredBlock::new_sealed(block, senders));
+        Ok(committed.into_block(block, output.receipts))
+    }
+
+    /// What can be said of a block before it is executed.
+    fn validate(
+        &self,
+        block: &SealedBlock<OpBlock>,
+        parent: &StateView,
+    ) -> Result<(), ImportError> {
+        let spec = self.evm.chain_spec();
+        validate_header(spec, block.header(), parent.header())?;
+        validate_block_pre_execution(spec, block)?;
+        validate_activation(spec, parent.header(), block)
+    }
+
+    /// Computes the roots of what an execution did, and makes sure that the header says the same.
+    fn commit(
+        &self,
+        header: &Header,
+        output: &ExecutionOutput,
+        parent: &StateView,
+    ) -> Result<Committed, ImportError> {
+        let spec = self.evm.chain_spec();
         let (committed, (receipts_root, bloom)) = self.counters.time(Stage::Root, || {
             rayon::join(
                 || Committed::new(parent, &self.caches, &output.bundle),
                 || receipts_root_and_bloom(&output.receipts, spec, header.timestamp),
             )
         });
-        validate_post_execution(header, &output, receipts_root, bloom)?;
+        validate_post_execution(header, output, receipts_root, bloom)?;
         let committed = committed?;
         validate_withdrawals_root(spec, header, committed.message_passer_root)?;
         validate_state_root(header, committed.state_root)?;
 
         Counters::add(&self.counters.blocks_imported, 1);
         Counters::add(&self.counters.gas_imported, header.gas_used);
-        Ok(committed.into_block(block, output.receipts))
+        Ok(committed)
     }
 }
 
@@ -71,7 +125,7 @@ impl Importer {
 fn validate_activation(
     spec: &ChainSpec,
     parent: &Header,
-    block: &RecoveredBlock<OpBlock>,
+    block: &SealedBlock<OpBlock>,
 ) -> Result<(), ImportError> {
     match activated_fork(spec, parent.timestamp, block.header().timestamp) {
         Some(fork) if block.body().transactions.iter().any(|tx| !tx.is_deposit()) => {

@@ -16,6 +16,7 @@ mod invalid;
 mod maintain;
 mod payload;
 mod persist;
+mod senders;
 mod state;
 mod stats;
 mod tree;

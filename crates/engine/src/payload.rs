@@ -2,15 +2,19 @@
 
 use crate::{
     EngineError, ProviderError,
+    block::MemoryBlock,
     decode::{check_hash, decode},
     engine::Engine,
     error::ImportError,
     invalid::Invalid,
+    senders::Senders,
     state::MAX_SIDE_DEPTH,
     stats::{Counters, Stage},
 };
+use alloy_eips::BlockNumHash;
 use alloy_primitives::B256;
 use alloy_rpc_types_engine::{PayloadStatus, PayloadStatusEnum};
+use ascribe_evm::InvalidTx;
 use op_alloy_consensus::OpBlock;
 use op_alloy_rpc_types_engine::OpExecutionData;
 use reth_primitives_traits::RecoveredBlock;
@@ -63,15 +67,14 @@ impl Engine {
                 Connection::Invalid(invalid) => rejected(invalid),
             });
         }
-        let decoded = self.counters.time(Stage::Recovery, || decode(data, &self.pool));
-        let block = match decoded {
-            Ok(block) => Arc::new(block),
+        let payload = match self.counters.time(Stage::Recovery, || decode(data)) {
+            Ok(payload) => payload,
             Err(reason) => {
                 warn!(target: "ascribe::engine", %hash, reason, "Undecodable payload");
                 return Ok(undecodable(reason));
             }
         };
-        let parent = block.header().parent_hash;
+        let parent = payload.block.header().parent_hash;
         if let Some(invalid) = self.invalid.get(&hash) {
             return Ok(rejected(invalid));
         }
@@ -83,12 +86,15 @@ impl Engine {
             Connection::Connected { .. } | Connection::Missing => {
                 debug!(
                     target: "ascribe::engine",
-                    number = block.header().number,
+                    number = payload.block.header().number,
                     %hash,
                     %parent,
                     "Buffered a payload"
                 );
-                self.buffer.insert(block);
+                let Some(block) = Senders::find_all(payload, &self.pool) else {
+                    return Ok(undecodable(InvalidTx::Signature.to_string()));
+                };
+                self.buffer.insert(Arc::new(block));
                 return Ok(PayloadStatus::from_status(PayloadStatusEnum::Syncing));
             }
             Connection::Invalid(invalid) => {
@@ -97,7 +103,10 @@ impl Engine {
                 return Ok(rejected(invalid));
             }
         }
-        match self.execute(block)? {
+        let (started, state) = (Instant::now(), self.state(parent)?);
+        let number = payload.block.header().number;
+        let result = self.importer.import_payload(payload, &state, &self.pool);
+        match self.executed(BlockNumHash { number, hash }, parent, started, result)? {
             Ok(()) => {
                 self.execute_children(hash)?;
                 Ok(valid(hash))
@@ -166,10 +175,21 @@ impl Engine {
         block: Arc<RecoveredBlock<OpBlock>>,
     ) -> Result<Result<(), Invalid>, EngineError> {
         let started = Instant::now();
-        let (number, hash) = (block.header().number, block.hash());
-        let parent = block.header().parent_hash;
+        let (this, parent) = (block.num_hash(), block.header().parent_hash);
         let state = self.state(parent)?;
-        match self.importer.import(block, &state) {
+        let result = self.importer.import(block, &state);
+        self.executed(this, parent, started, result)
+    }
+
+    /// Draws the consequences of an execution.
+    fn executed(
+        &mut self,
+        BlockNumHash { number, hash }: BlockNumHash,
+        parent: B256,
+        started: Instant,
+        result: Result<MemoryBlock, ImportError>,
+    ) -> Result<Result<(), Invalid>, EngineError> {
+        match result {
             Ok(block) => {
                 info!(
                     target: "ascribe::engine",

@@ -21,7 +21,7 @@ pub struct EngineStats {
     pub payloads_inserted: u64,
     /// Blocks written to disk.
     pub blocks_persisted: u64,
-    /// Decoding payloads, and recovering senders.
+    /// Decoding payloads, and waiting for senders during execution.
     pub recovery: Duration,
     /// Executing.
     pub execution: Duration,
@@ -68,10 +68,14 @@ impl Counters {
     pub(crate) fn time<T>(&self, stage: Stage, work: impl FnOnce() -> T) -> T {
         let started = Instant::now();
         let result = work();
-        let elapsed = started.elapsed();
+        self.record(stage, started.elapsed());
+        result
+    }
+
+    /// Takes the time that a stage took.
+    pub(crate) fn record(&self, stage: Stage, elapsed: Duration) {
         self.nanos[stage as usize].fetch_add(elapsed.as_nanos() as u64, Ordering::Relaxed);
         metrics::histogram!(stage.metric()).record(elapsed);
-        result
     }
 
     pub(crate) fn add(counter: &AtomicU64, n: u64) {

@@ -1,7 +1,7 @@
 //! The EVM of this chain, block by block.
 
 use crate::{
-    ConsensusError, ExecutionError,
+    ConsensusError, EstimatedSize, ExecutionError, InvalidTx,
     builder::BlockBuilder,
     evm::AscribeEvm,
     executor::{self, BlockExecutor},
@@ -13,7 +13,7 @@ use alloy_op_evm::OpEvmContext;
 use alloy_op_hardforks::OpHardforks;
 use alloy_primitives::{Address, B256, Bytes, U256};
 use ascribe_chainspec::ChainSpec;
-use op_alloy_consensus::{OpBlock, OpReceipt};
+use op_alloy_consensus::{OpBlock, OpReceipt, OpTxEnvelope};
 use op_revm::OpSpecId;
 use reth_primitives_traits::{RecoveredBlock, SealedHeader};
 use revm::{
@@ -58,6 +58,15 @@ pub struct ExecutionOutput {
     pub blob_gas_used: u64,
     /// The hash of the empty list of EIP-7685 requests, from Isthmus on.
     pub requests_hash: Option<B256>,
+}
+
+/// Who sent a transaction of a block, and how large it is by estimate where that is known already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TxSender {
+    /// The sender.
+    pub address: Address,
+    /// The estimated size.
+    pub size: Option<EstimatedSize>,
 }
 
 /// Makes EVMs, executes blocks and starts builders for one chain. Cheap to clone.
@@ -197,16 +206,34 @@ impl EvmConfig {
         db: DB,
         block: &RecoveredBlock<OpBlock>,
     ) -> Result<ExecutionOutput, ExecutionError> {
+        let (header, transactions) = (block.header(), &block.body().transactions);
+        let sizes = executor::sizes(op_spec_id(&*self.spec, header.timestamp), transactions);
+        self.execute_with(db, header, transactions, |index| {
+            let address = block.senders().get(index).copied()?;
+            Some(TxSender { address, size: sizes.get(index).copied() })
+        })
+    }
+
+    /// Executes a block whose senders may still be being found: `sender` is asked for each
+    /// transaction's right before its turn, by index, and says `None` of a signature that is not
+    /// valid.
+    ///
+    /// Otherwise as [`Self::execute`].
+    pub fn execute_with<DB: Database>(
+        &self,
+        db: DB,
+        header: &Header,
+        transactions: &[OpTxEnvelope],
+        mut sender: impl FnMut(usize) -> Option<TxSender>,
+    ) -> Result<ExecutionOutput, ExecutionError> {
         let mut state = State::builder().with_database(db).with_bundle_update().build();
-        let header = block.header();
-        let transactions = &block.body().transactions;
         let mut executor = BlockExecutor::new(self, &mut state, self.evm_env(header));
         executor.reserve(transactions.len());
         executor.apply_pre_execution(header.parent_hash, header.parent_beacon_block_root)?;
-        let sizes = executor.sizes(transactions);
-        for (index, (tx, sender)) in transactions.iter().zip(block.senders()).enumerate() {
-            executor
-                .execute(tx, *sender, sizes.get(index).copied())
+        for (index, tx) in transactions.iter().enumerate() {
+            sender(index)
+                .ok_or_else(|| InvalidTx::Signature.into())
+                .and_then(|sender| executor.execute(tx, sender.address, sender.size))
                 .map_err(|error| executor::in_block(error, index, tx.tx_hash()))?;
         }
         Ok(executor.finish()?)

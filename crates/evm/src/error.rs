@@ -11,6 +11,9 @@ pub enum InvalidTx {
     /// The EVM refuses it: nonce, balance, fees, intrinsic gas, type not yet active …
     #[error(transparent)]
     Rejected(#[from] OpTransactionError),
+    /// A signature that nobody can have made.
+    #[error("invalid transaction v, r, s values")]
+    Signature,
     /// A type that is reserved (`0x7D`) and not part of any active fork.
     #[error("transaction type not supported: received type {0}")]
     UnsupportedType(u8),

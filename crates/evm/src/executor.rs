@@ -106,25 +106,6 @@ impl<'a, DB: Database> BlockExecutor<'a, DB> {
         self.receipts.reserve(transactions);
     }
 
-    /// The estimated size of every transaction, found on all cores; empty where the fork does not
-    /// need sizes, and for a block so small that finding them one by one is as fast.
-    pub(crate) fn sizes(&self, transactions: &[OpTxEnvelope]) -> Vec<EstimatedSize> {
-        if !self.spec_id.is_enabled_in(OpSpecId::FJORD) || transactions.len() < PARALLEL_THRESHOLD {
-            return Vec::new();
-        }
-        transactions
-            .par_iter()
-            .map_init(Vec::new, |encoded, tx| {
-                if tx.is_deposit() {
-                    return EstimatedSize::MIN;
-                }
-                encoded.clear();
-                tx.encode_2718(encoded);
-                EstimatedSize::of(encoded)
-            })
-            .collect()
-    }
-
     pub(crate) fn apply_pre_execution(
         &mut self,
         parent_hash: B256,
@@ -282,6 +263,25 @@ impl<'a, DB: Database> BlockExecutor<'a, DB> {
                 .then_some(EMPTY_REQUESTS_HASH),
         })
     }
+}
+
+/// The estimated size of every transaction, found on all cores; empty where the fork does not
+/// need sizes, and for a block so small that finding them one by one is as fast.
+pub(crate) fn sizes(spec_id: OpSpecId, transactions: &[OpTxEnvelope]) -> Vec<EstimatedSize> {
+    if !spec_id.is_enabled_in(OpSpecId::FJORD) || transactions.len() < PARALLEL_THRESHOLD {
+        return Vec::new();
+    }
+    transactions
+        .par_iter()
+        .map_init(Vec::new, |encoded, tx| {
+            if tx.is_deposit() {
+                return EstimatedSize::MIN;
+            }
+            encoded.clear();
+            tx.encode_2718(encoded);
+            EstimatedSize::of(encoded)
+        })
+        .collect()
 }
 
 /// What happens in a block before its first transaction.

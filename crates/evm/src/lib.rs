@@ -19,7 +19,7 @@ mod validate;
 
 pub use assemble::{HeaderRoots, assemble_header, transactions_root};
 pub use builder::{BlockBuilder, BuiltParts, PushedTx};
-pub use config::{EvmConfig, ExecutionOutput, NextBlock, op_spec_id};
+pub use config::{EvmConfig, ExecutionOutput, NextBlock, TxSender, op_spec_id};
 pub use error::{BlockFull, ConsensusError, ExecutionError, FatalError, InvalidTx, PushError};
 pub use evm::AscribeEvm;
 pub use factory::{AscribeEvmFactory, ScheduledPrecompile};

@@ -8,7 +8,7 @@ use alloy_op_hardforks::OpHardforks;
 use alloy_primitives::{B256, Bloom};
 use ascribe_chainspec::{ChainSpec, extra_data};
 use op_alloy_consensus::OpBlock;
-use reth_primitives_traits::{RecoveredBlock, SealedHeader};
+use reth_primitives_traits::{SealedBlock, SealedHeader};
 
 /// The longest `extraData` before Holocene fixes its length, in bytes.
 const MAX_EXTRA_DATA_LEN: usize = 32;
@@ -161,7 +161,7 @@ fn validate_isthmus_fields(spec: &ChainSpec, header: &Header) -> Result<(), Cons
 /// are left to [`validate_body_against_header`].
 pub fn validate_block_pre_execution(
     spec: &ChainSpec,
-    block: &RecoveredBlock<OpBlock>,
+    block: &SealedBlock<OpBlock>,
 ) -> Result<(), ConsensusError> {
     let body = block.body();
     if !body.ommers.is_empty() {
@@ -200,7 +200,7 @@ pub fn validate_block_pre_execution(
 ///
 /// Not needed for a block that was made from an execution payload: there the header's root *is*
 /// computed from the transactions, and the block hash tells whether it is the right one.
-pub fn validate_body_against_header(block: &RecoveredBlock<OpBlock>) -> Result<(), ConsensusError> {
+pub fn validate_body_against_header(block: &SealedBlock<OpBlock>) -> Result<(), ConsensusError> {
     let got = crate::transactions_root(&block.body().transactions);
     let expected = block.header().transactions_root;
     if got != expected {
@@ -403,9 +403,9 @@ mod tests {
             });
             let header = Header { timestamp: 1_000, ..Header::default() };
             let (block, _) = parts.into_block(header);
-            let (mut block, senders) = block.split();
+            let (mut block, _) = block.split();
             change(&mut block);
-            let block = RecoveredBlock::new_unhashed(block, senders);
+            let block = SealedBlock::new_unhashed(block);
             validate_block_pre_execution(chain.config.chain_spec(), &block)
                 .expect_err("the body is bad")
         };

@@ -1,12 +1,12 @@
 //! Valid, invalid, unknown and out-of-order payloads.
 
 use crate::node::{BuiltOrGenesis, Node, Wallet, attributes, spec_with_karst, work};
-use alloy_consensus::Block;
+use alloy_consensus::{Block, SignableTransaction};
 use alloy_eips::Encodable2718;
-use alloy_primitives::{B256, Bytes, U256};
+use alloy_primitives::{B256, Bytes, Signature, U256};
 use alloy_rpc_types_engine::PayloadStatusEnum;
 use ascribe_engine::{BuiltPayload, EngineConfig};
-use op_alloy_consensus::OpBlock;
+use op_alloy_consensus::{OpBlock, OpTxEnvelope};
 use op_alloy_rpc_types_engine::OpExecutionData;
 
 /// The payload of a block after a change to it, with the hash that it has then.
@@ -14,6 +14,12 @@ fn changed(payload: &BuiltPayload, change: impl FnOnce(&mut OpBlock)) -> OpExecu
     let mut block: OpBlock = payload.block.clone_sealed_block().into_block();
     change(&mut block);
     OpExecutionData::from_block_slow(&block)
+}
+
+/// The same transaction under a signature that nobody can have made.
+fn forged(tx: &OpTxEnvelope) -> OpTxEnvelope {
+    let OpTxEnvelope::Eip1559(signed) = tx else { panic!("not what these blocks hold: {tx:?}") };
+    signed.tx().clone().into_signed(Signature::new(U256::ZERO, U256::ONE, false)).into()
 }
 
 fn invalid(reason: &str) -> PayloadStatusEnum {
@@ -33,7 +39,7 @@ async fn every_kind_of_invalid_block_names_its_parent_as_latest_valid() {
     let next = &blocks[2];
 
     type Change = fn(&mut OpBlock);
-    let cases: [(&str, Change); 16] = [
+    let cases: [(&str, Change); 17] = [
         ("mismatched block state root", |b| b.header.state_root = B256::repeat_byte(1)),
         ("block gas used mismatch", |b| b.header.gas_used += 1),
         ("receipt root mismatch", |b| b.header.receipts_root = B256::repeat_byte(1)),
@@ -53,6 +59,12 @@ async fn every_kind_of_invalid_block_names_its_parent_as_latest_valid() {
         ("could not apply tx", |b| {
             let again = b.body.transactions[1].clone();
             b.body.transactions.push(again);
+            let transactions = &b.body.transactions;
+            b.header.transactions_root =
+                alloy_consensus::proofs::calculate_transaction_root(transactions);
+        }),
+        ("could not apply tx 1", |b| {
+            b.body.transactions[1] = forged(&b.body.transactions[1]);
             let transactions = &b.body.transactions;
             b.header.transactions_root =
                 alloy_consensus::proofs::calculate_transaction_root(transactions);
