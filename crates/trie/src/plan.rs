@@ -175,7 +175,9 @@ impl<V: LeafValue> Plan<V> {
                 NewKind::Branch { old, entries: Range { start, end } } => {
                     NewKind::Branch { old, entries: start + entries..end + entries }
                 }
-                NewKind::Extension(extension) => NewKind::Extension(moved.extension(extension)),
+                NewKind::Extension(extension) => {
+                    NewKind::Extension(Box::new(moved.extension(*extension)))
+                }
             },
             ..node
         }));
@@ -219,9 +221,8 @@ impl Moved {
         }
     }
 
-    fn extension(self, extension: Box<Extension>) -> Box<Extension> {
-        let Extension { key, branch } = *extension;
-        Box::new(Extension { key, branch: self.link(branch) })
+    fn extension(self, Extension { key, branch }: Extension) -> Extension {
+        Extension { key, branch: self.link(branch) }
     }
 
     fn entry(self, entry: Entry) -> Entry {
@@ -236,7 +237,7 @@ impl Moved {
         match slot {
             Slot::Leaf(leaf) => Slot::Leaf(leaf + self.leaves),
             Slot::Branch(link) => Slot::Branch(self.link(link)),
-            Slot::Extension(extension) => Slot::Extension(self.extension(extension)),
+            Slot::Extension(extension) => Slot::Extension(Box::new(self.extension(*extension))),
             slot @ (Slot::Kept | Slot::Empty) => slot,
         }
     }

@@ -84,8 +84,8 @@ mod tests {
         let cache = Arc::new(TrieCache::new(1 << 24));
         prefetch(&Cached::new(cache.clone(), &state), root, &touched).expect("sound state");
         // Nothing but the root node stands behind the cache now.
-        let mut bare = MemoryState::default();
-        bare.account_nodes = state.account_nodes.clone();
+        let account_nodes = state.account_nodes.clone();
+        let mut bare = MemoryState { account_nodes, ..Default::default() };
         bare.account_nodes.retain(|path, _| path.is_empty());
         let blind = state_root(&Cached::new(cache, &bare), root, &changes);
         assert_eq!(

@@ -304,11 +304,11 @@ mod tests {
     }
 
     fn insert(table: &Table<Arc<Vec<u64>>>, n: u64, value: Arc<Vec<u64>>) {
-        table.insert_many([(&hash(n), &value)].into_iter());
+        table.insert_many(std::iter::once((&hash(n), &value)));
     }
 
     fn get(table: &Table<Arc<Vec<u64>>>, n: u64) -> Option<Arc<Vec<u64>>> {
-        table.get_many([Some(&hash(n))].into_iter()).pop().flatten()
+        table.get_many(std::iter::once(Some(&hash(n)))).pop().flatten()
     }
 
     #[test]
