@@ -30,11 +30,15 @@ pub fn free_port() -> u16 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     #[test]
     fn ports_are_free_and_differ() {
         let (one, two) = (free_port(), free_port());
         assert_ne!(one, two);
-        TcpListener::bind(("127.0.0.1", one)).expect("free");
+        // A process that another test starts in this moment shares the port that was tried, until
+        // it has become the program that it is to be.
+        let bind = || TcpListener::bind(("127.0.0.1", one)).ok();
+        crate::wait_until("a free port", Duration::from_secs(5), bind);
     }
 }
