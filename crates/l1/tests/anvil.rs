@@ -3,9 +3,11 @@
 
 use alloy_primitives::{Address, B256};
 use ascribe_l1::{L1Client, L1Options};
+use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::json;
 use std::{
     io::{BufRead, BufReader},
+    os::unix::process::CommandExt,
     process::{Child, Command, Stdio},
     time::Duration,
 };
@@ -25,6 +27,8 @@ impl Anvil {
         let mut process = Command::new(&program)
             .args(["--port", "0", "--block-time", "1", "--chain-id", &CHAIN_ID.to_string()])
             .stdout(Stdio::piped())
+            // npm's anvil is a script that leaves the program behind when it is killed alone.
+            .process_group(0)
             .spawn()
             .inspect_err(|error| eprintln!("SKIPPED: {program} does not start: {error}"))
             .ok()?;
@@ -40,7 +44,7 @@ impl Anvil {
 
 impl Drop for Anvil {
     fn drop(&mut self) {
-        _ = self.process.kill();
+        _ = kill_process_group(Pid::from_child(&self.process), Signal::KILL);
         _ = self.process.wait();
     }
 }
