@@ -18,7 +18,6 @@ use clap::ValueEnum;
 use op_alloy_consensus::{OpTxEnvelope, encode_jovian_extra_data};
 use op_alloy_rpc_types_engine::OpPayloadAttributes;
 use rayon::prelude::*;
-use serde_json::json;
 
 use crate::BenchError;
 
@@ -252,38 +251,6 @@ fn genesis(
     gas_limit: u64,
     slots: u64,
 ) -> Result<Genesis, BenchError> {
-    let mut config = json!({
-        "chainId": CHAIN_ID, "terminalTotalDifficulty": 0, "terminalTotalDifficultyPassed": true,
-        "optimism": {
-            "eip1559Elasticity": 6, "eip1559Denominator": 50, "eip1559DenominatorCanyon": 250,
-        },
-    });
-    for block in [
-        "homestead",
-        "eip150",
-        "eip155",
-        "eip158",
-        "byzantium",
-        "constantinople",
-        "petersburg",
-        "istanbul",
-        "muirGlacier",
-        "berlin",
-        "london",
-        "arrowGlacier",
-        "grayGlacier",
-        "mergeNetsplit",
-        "bedrock",
-    ] {
-        config[format!("{block}Block")] = 0.into();
-    }
-    for time in [
-        "regolith", "shanghai", "canyon", "cancun", "ecotone", "delta", "fjord", "granite",
-        "holocene", "prague", "isthmus", "jovian", "osaka", "karst",
-    ] {
-        config[format!("{time}Time")] = 0.into();
-    }
-
     let ether = |n: u64| U256::from(n) * U256::from(10).pow(U256::from(18));
     let mut alloc = BTreeMap::new();
     for wallet in wallets {
@@ -317,8 +284,7 @@ fn genesis(
     ]);
     let params = BaseFeeParams::new(250, 6);
     Ok(Genesis {
-        config: serde_json::from_value(config)
-            .map_err(|error| BenchError::setup("genesis", error))?,
+        config: ChainSpec::devnet().genesis().config.clone(),
         timestamp: GENESIS_TIME,
         gas_limit,
         base_fee_per_gas: Some(1_000_000_000),

@@ -10,7 +10,7 @@ use op_alloy_consensus::OpBlock;
 use reth_primitives_traits::RecoveredBlock;
 use serde::{Deserialize, Serialize};
 
-use crate::{BlockId, L1Attributes, RollupConfig, SystemConfigError};
+use crate::{BlockId, L1Attributes, RollupConfig, SystemConfigError, system_config::is_genesis};
 
 /// An L1 block.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -68,13 +68,8 @@ impl L2BlockRef {
         header: &Header,
         attributes: &[u8],
     ) -> Result<Self, SystemConfigError> {
-        let genesis = &rollup.genesis;
-        let (l1_origin, sequence_number) = if header.number == genesis.l2.number {
-            if hash != genesis.l2.hash {
-                let (number, genesis) = (header.number, genesis.l2.hash);
-                return Err(SystemConfigError::NotGenesis { number, genesis, hash });
-            }
-            (genesis.l1.into(), 0)
+        let (l1_origin, sequence_number) = if is_genesis(rollup, hash, header.number)? {
+            (rollup.genesis.l1.into(), 0)
         } else {
             let (attributes, _) = L1Attributes::decode(attributes)?;
             let origin = BlockNumHash::new(attributes.number, attributes.hash);

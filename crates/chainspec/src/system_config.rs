@@ -91,6 +91,19 @@ pub enum SystemConfigError {
     Scalar(B256),
 }
 
+/// Whether a block is the genesis of the L2; it is an error if only its number says so.
+pub(crate) fn is_genesis(
+    rollup: &RollupConfig,
+    hash: B256,
+    number: u64,
+) -> Result<bool, SystemConfigError> {
+    let genesis = rollup.genesis.l2;
+    if number == genesis.number && hash != genesis.hash {
+        return Err(SystemConfigError::NotGenesis { number, genesis: genesis.hash, hash });
+    }
+    Ok(number == genesis.number)
+}
+
 impl SystemConfig {
     /// The configuration in force after the block with `header`, whose first transaction has the
     /// calldata `attributes`.
@@ -100,17 +113,8 @@ impl SystemConfig {
         header: &Header,
         attributes: &[u8],
     ) -> Result<Self, SystemConfigError> {
-        let genesis = &rollup.genesis;
-        if header.number == genesis.l2.number {
-            if hash != genesis.l2.hash {
-                let number = header.number;
-                return Err(SystemConfigError::NotGenesis {
-                    number,
-                    genesis: genesis.l2.hash,
-                    hash,
-                });
-            }
-            return Ok(genesis.system_config);
+        if is_genesis(rollup, hash, header.number)? {
+            return Ok(rollup.genesis.system_config);
         }
         let time = header.timestamp;
         let (info, got) = L1Attributes::decode(attributes)?;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use alloy_primitives::{Address, Bytes, U256, address, bytes};
 use serde_json::{Map, Value, json};
 
-use crate::{Account, folder::Folder};
+use crate::{Account, folder::Folder, l2_config};
 
 /// The newest fork whose rules a chain has, from genesis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -75,46 +75,13 @@ impl TestChain {
 
     /// The genesis in geth's format.
     pub fn genesis(fork: Fork, chain_id: u64) -> Value {
-        let mut config = json!({
-            "chainId": chain_id,
-            "terminalTotalDifficulty": 0,
-            "terminalTotalDifficultyPassed": true,
-            "optimism": {
-                "eip1559Elasticity": 6,
-                "eip1559Denominator": 50,
-                "eip1559DenominatorCanyon": 250,
-            },
+        let optimism = json!({
+            "eip1559Elasticity": 6,
+            "eip1559Denominator": 50,
+            "eip1559DenominatorCanyon": 250,
         });
-        let blocks = [
-            "homestead",
-            "eip150",
-            "eip155",
-            "eip158",
-            "byzantium",
-            "constantinople",
-            "petersburg",
-            "istanbul",
-            "muirGlacier",
-            "berlin",
-            "london",
-            "arrowGlacier",
-            "grayGlacier",
-            "mergeNetsplit",
-            "bedrock",
-        ];
-        for name in blocks {
-            config[format!("{name}Block")] = json!(0);
-        }
-        let mut forks = vec![
-            "shanghai", "cancun", "prague", "regolith", "canyon", "ecotone", "fjord", "granite",
-            "holocene", "isthmus", "jovian",
-        ];
-        if fork >= Fork::Karst {
-            forks.extend(["osaka", "karst"]);
-        }
-        for name in forks {
-            config[format!("{name}Time")] = json!(0);
-        }
+        let mut config = l2_config(chain_id, fork, &optimism);
+        config["terminalTotalDifficultyPassed"] = json!(true);
         json!({
             "config": config,
             "timestamp": "0x0",

@@ -47,6 +47,20 @@ pub fn find_program(name: &str) -> Option<PathBuf> {
         .find(|candidate| candidate.is_file())
 }
 
+/// A stock program in the folder that `ASCRIBE_STOCK` names.
+///
+/// # Errors
+/// What is missing.
+pub fn find_stock(name: &str) -> Result<PathBuf, String> {
+    let folder = env::var_os("ASCRIBE_STOCK").filter(|folder| !folder.is_empty());
+    let folder = PathBuf::from(folder.ok_or("ASCRIBE_STOCK is not set")?);
+    let program = folder.join(name);
+    if program.is_file() {
+        return Ok(program);
+    }
+    Err(format!("there is no {name} in {}", folder.display()))
+}
+
 /// Says that a test cannot run here and why. Write `return skip(…)`.
 ///
 /// # Panics

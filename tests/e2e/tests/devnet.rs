@@ -10,8 +10,8 @@ use std::{
 
 use alloy_primitives::{Address, B256, Bytes, TxKind, U64, U256, address, hex, keccak256};
 use ascribe_e2e::{
-    Account, Folder, Process, Rpc, ascribe_bin, find_program, free_port, say, send_signal, skip,
-    wait_until,
+    Account, Folder, Process, Rpc, ascribe_bin, find_program, find_stock, free_port, say,
+    send_signal, skip, wait_until,
 };
 use serde_json::{Value, json};
 
@@ -372,8 +372,9 @@ fn a_devnet_lives_and_lives_again() {
 #[test]
 fn op_geth_begins_with_our_genesis() {
     let test = "devnet_op_geth";
-    let Some(stock) = std::env::var_os("ASCRIBE_STOCK").filter(|it| !it.is_empty()) else {
-        return skip(test, "ASCRIBE_STOCK is not set");
+    let op_geth = match find_stock("op-geth") {
+        Ok(program) => program,
+        Err(why) => return skip(test, &why),
     };
     let Some(setup) = Setup::new(test, &[]) else { return };
     // The last fork that op-geth knows.
@@ -391,7 +392,7 @@ fn op_geth_begins_with_our_genesis() {
     let text = fs::read_to_string(setup.folder.join("rollup.json")).expect("rollup.json");
     let rollup: Value = serde_json::from_str(&text).expect("JSON");
     let hash = rollup["genesis"]["l2"]["hash"].as_str().expect("a hash");
-    let begun = Command::new(PathBuf::from(stock).join("op-geth"))
+    let begun = Command::new(op_geth)
         .current_dir(&*setup.folder)
         .args(["--datadir", "geth", "init", "--state.scheme=hash", "genesis.json"])
         .output()

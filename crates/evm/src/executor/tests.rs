@@ -1,6 +1,6 @@
 use crate::{
-    BlockFull, ConsensusError, ExecutionError, HeaderRoots, InvalidTx, OpTransactionError,
-    PushError, assemble_header,
+    BlockFull, BuiltParts, ConsensusError, ExecutionError, HeaderRoots, InvalidTx,
+    OpTransactionError, PushError, assemble_header,
     l1_fee::{self, EstimatedSize},
     receipts_root_and_bloom,
     test_chain::*,
@@ -606,6 +606,18 @@ fn transfer_to_contract(nonce: u64) -> Recovered<OpTxEnvelope> {
     signed(TxEip1559 { to: TxKind::Call(CONTRACT), gas_limit: 100_000, ..transfer(nonce) })
 }
 
+/// For blocks that are executed and not compared with their header.
+fn header_without_roots(chain: &TestChain, parts: &BuiltParts) -> Header {
+    let roots = HeaderRoots {
+        state_root: B256::ZERO,
+        transactions_root: B256::ZERO,
+        receipts_root: B256::ZERO,
+        logs_bloom: alloy_primitives::Bloom::ZERO,
+        message_passer_root: B256::ZERO,
+    };
+    assemble_header(&**chain.config.chain_spec(), parts, &roots)
+}
+
 #[test]
 fn bad_transactions_make_a_block_invalid() {
     let chain = TestChain::new("karst");
@@ -613,17 +625,7 @@ fn bad_transactions_make_a_block_invalid() {
         builder.push(chain.l1_attributes(400)).expect("included");
         builder.push(signed(transfer(0))).expect("valid");
     });
-    let header = assemble_header(
-        &**chain.config.chain_spec(),
-        &parts,
-        &HeaderRoots {
-            state_root: B256::ZERO,
-            transactions_root: B256::ZERO,
-            receipts_root: B256::ZERO,
-            logs_bloom: alloy_primitives::Bloom::ZERO,
-            message_passer_root: B256::ZERO,
-        },
-    );
+    let header = header_without_roots(&chain, &parts);
     let second = signed(transfer(5));
     let hash = second.tx_hash();
     parts.transactions.push(second.into_inner());
@@ -667,17 +669,7 @@ fn database_errors_are_fatal() {
         let (_, parts, _) = chain.build(|builder| {
             builder.push(chain.l1_attributes(0)).expect("included");
         });
-        let header = assemble_header(
-            &**chain.config.chain_spec(),
-            &parts,
-            &HeaderRoots {
-                state_root: B256::ZERO,
-                transactions_root: B256::ZERO,
-                receipts_root: B256::ZERO,
-                logs_bloom: alloy_primitives::Bloom::ZERO,
-                message_passer_root: B256::ZERO,
-            },
-        );
+        let header = header_without_roots(&chain, &parts);
         let (block, _) = parts.into_block(header);
         let error = chain.config.execute(Broken, &block).expect_err("nothing can be read");
         assert!(matches!(error, ExecutionError::Fatal(_)), "{fork}: {error}");

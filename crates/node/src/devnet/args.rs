@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Command, FromArgMatches};
+use clap::{Args, Command};
 
 use crate::{
     args::{
@@ -82,12 +82,8 @@ pub fn with_defaults(command: Command) -> Command {
 
 /// `ascribe node` with these flags, and its own defaults for what a devnet has no flags for.
 pub(super) fn node_args(args: &DevnetArgs) -> NodeArgs {
-    let matches = RollupArgs::augment_args(Command::new("node")).get_matches_from(["node"]);
-    let rollup =
-        RollupArgs::from_arg_matches(&matches).expect("invariant: every rollup flag has a default");
+    let node = NodeArgs::from_flags([""; 0]).expect("invariant: every flag has a default");
     NodeArgs {
-        config: None,
-        datadir: crate::args::DatadirArgs { chain: String::new(), datadir: None },
         rpc: RpcArgs { http: true, ws: true, ..args.rpc.clone() },
         txpool: args.txpool.clone(),
         builder: args.builder.clone(),
@@ -98,14 +94,17 @@ pub(super) fn node_args(args: &DevnetArgs) -> NodeArgs {
             rpc_addr: args.rpc.http_addr,
             rpc_port: args.rollup_port,
             rpc_enable_admin: true,
-            ..rollup
+            ..node.rollup
         },
         observe: args.observe.clone(),
+        ..node
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use clap::FromArgMatches;
+
     use super::*;
 
     #[test]

@@ -1,47 +1,14 @@
 //! The same questions to a stock op-node and to the node in its place.
 
-use std::{collections::BTreeMap, env, path::PathBuf, process::Command};
+use std::{collections::BTreeMap, process::Command};
 
 use alloy_primitives::B256;
-use ascribe_e2e::{Process, Rpc, RpcError, free_port, skip, wait_until};
+use ascribe_e2e::{Process, Rpc, RpcError, find_stock, free_port, l1_config, skip, wait_until};
 use serde_json::{Value, json};
 
 use crate::rig::PATIENCE;
 
 type Answer = Result<Value, RpcError>;
-
-fn op_node() -> Result<PathBuf, &'static str> {
-    let given = env::var_os("ASCRIBE_STOCK").filter(|folder| !folder.is_empty());
-    let program = PathBuf::from(given.ok_or("ASCRIBE_STOCK is not set")?).join("op-node");
-    if program.is_file() { Ok(program) } else { Err("ASCRIBE_STOCK has no op-node") }
-}
-
-/// The forks of anvil, for op-node.
-fn l1_config() -> Value {
-    let mut config = json!({
-        "chainId": crate::rig::L1_CHAIN, "terminalTotalDifficulty": 0,
-        "shanghaiTime": 0, "cancunTime": 0, "pragueTime": 0,
-        "blobSchedule": {
-            "cancun": {"target": 3, "max": 6, "baseFeeUpdateFraction": 3_338_477},
-            "prague": {"target": 6, "max": 9, "baseFeeUpdateFraction": 5_007_716},
-        },
-    });
-    for fork in [
-        "homestead",
-        "eip150",
-        "eip155",
-        "eip158",
-        "byzantium",
-        "constantinople",
-        "petersburg",
-        "istanbul",
-        "berlin",
-        "london",
-    ] {
-        config[format!("{fork}Block")] = json!(0);
-    }
-    config
-}
 
 /// Asks everything. A sequencer that runs is stopped by it.
 fn questions(rpc: &Rpc) -> Vec<(String, Answer)> {
@@ -122,9 +89,9 @@ fn shape(value: &Value) -> BTreeMap<String, String> {
 #[test]
 fn answers_are_op_nodes() {
     let test = "answers_are_op_nodes";
-    let program = match op_node() {
+    let program = match find_stock("op-node") {
         Ok(program) => program,
-        Err(why) => return skip(test, why),
+        Err(why) => return skip(test, &why),
     };
     let Some(rig) = crate::rig(test, &[]) else { return };
 
@@ -132,7 +99,8 @@ fn answers_are_op_nodes() {
     let node = rig.execution.start();
     let (port, folder) = (free_port(), rig.options.folder());
     let l1 = folder.join("l1.json");
-    std::fs::write(&l1, l1_config().to_string()).expect("the config can be written");
+    std::fs::write(&l1, l1_config(crate::rig::L1_CHAIN).to_string())
+        .expect("the config can be written");
     let mut command = Command::new(program);
     command.args(["--l1.trustrpc", "--l1.beacon.ignore", "--l1.http-poll-interval=100ms"]);
     command.args(["--sequencer.enabled", "--sequencer.l1-confs=0", "--p2p.disable"]);

@@ -1,7 +1,6 @@
 //! op-node, op-batcher and op-geth, and the configuration that they share with the node.
 
 use std::{
-    env,
     path::{Path, PathBuf},
     process::Command,
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -9,7 +8,10 @@ use std::{
 
 use alloy_primitives::{Address, B256, U64, U256, hex};
 use alloy_rpc_types_engine::JwtSecret;
-use ascribe_e2e::{Account, Anvil, Engine, Folder, Fork, Process, Rpc, free_port, wait_until};
+use ascribe_e2e::{
+    Account, Anvil, Engine, Folder, Fork, Process, Rpc, find_stock, free_port, l1_config,
+    l2_config, op_forks, wait_until,
+};
 use serde_json::{Map, Value, json};
 
 use crate::{asm::deploys, contracts};
@@ -28,23 +30,17 @@ const SECRET: [u8; 32] = [0x5e; 32];
 
 /// The stock programs, which `ASCRIBE_STOCK` names a folder of.
 #[derive(Debug)]
-pub(crate) struct Stock(PathBuf);
+pub(crate) struct Stock {
+    op_node: PathBuf,
+    op_batcher: PathBuf,
+    op_geth: PathBuf,
+}
 
 impl Stock {
     /// Looks for them; says what is missing.
     pub(crate) fn find() -> Result<Self, String> {
-        let given = env::var_os("ASCRIBE_STOCK").filter(|folder| !folder.is_empty());
-        let folder = PathBuf::from(given.ok_or("ASCRIBE_STOCK is not set")?);
-        for program in ["op-node", "op-batcher", "op-geth"] {
-            if !folder.join(program).is_file() {
-                return Err(format!("there is no {program} in {}", folder.display()));
-            }
-        }
-        Ok(Self(folder))
-    }
-
-    fn command(&self, program: &str) -> Command {
-        Command::new(self.0.join(program))
+        let [op_node, op_batcher, op_geth] = ["op-node", "op-batcher", "op-geth"].map(find_stock);
+        Ok(Self { op_node: op_node?, op_batcher: op_batcher?, op_geth: op_geth? })
     }
 }
 
@@ -108,7 +104,7 @@ impl Stack {
         });
         self.write("genesis.json", &genesis(self.fork, time, &optimism));
         self.write("rollup.json", &rollup(self.fork, time, &first["hash"], &optimism));
-        self.write("l1.json", &l1_chain());
+        self.write("l1.json", &l1_config(L1_CHAIN_ID));
         std::fs::write(self.path("jwt.hex"), hex::encode(SECRET)).expect("the file can be written");
     }
 
@@ -123,13 +119,13 @@ impl Stack {
     /// An op-geth on the chain's genesis.
     pub(crate) fn op_geth(&self) -> OpGeth {
         let datadir = self.path("op-geth");
-        let mut init = self.stock.command("op-geth");
+        let mut init = Command::new(&self.stock.op_geth);
         init.arg("--datadir").arg(&datadir).args(["init", "--state.scheme=hash"]);
         let done = init.arg(self.genesis()).output().expect("op-geth can be started");
         assert!(done.status.success(), "op-geth init: {}", String::from_utf8_lossy(&done.stderr));
 
         let (http, auth) = (free_port(), free_port());
-        let mut command = self.stock.command("op-geth");
+        let mut command = Command::new(&self.stock.op_geth);
         command.arg("--datadir").arg(&datadir).args(
             "--syncmode full --gcmode archive --state.scheme hash --nodiscover --maxpeers 0 \
              --port 0 --ipcdisable --rollup.disabletxpoolgossip --cache 64 --http \
@@ -162,7 +158,7 @@ impl Stack {
         sequence: bool,
     ) -> OpNode {
         let port = free_port();
-        let mut command = self.stock.command("op-node");
+        let mut command = Command::new(&self.stock.op_node);
         command.args([
             &format!("--l1={}", self.l1.http()),
             "--l1.rpckind=standard",
@@ -194,7 +190,7 @@ impl Stack {
 
     /// An op-batcher that posts as calldata what `node` and `execution` have.
     pub(crate) fn op_batcher(&self, execution: &Rpc, node: &OpNode) -> Process {
-        let mut command = self.stock.command("op-batcher");
+        let mut command = Command::new(&self.stock.op_batcher);
         command.args([
             &format!("--l1-eth-rpc={}", self.l1.http()),
             &format!("--l2-eth-rpc={}", execution.url()),
@@ -247,54 +243,8 @@ fn await_server(process: &mut Process, rpc: &Rpc) {
     });
 }
 
-fn forks(fork: Fork) -> Vec<&'static str> {
-    let mut forks = vec![
-        "regolith", "canyon", "delta", "ecotone", "fjord", "granite", "holocene", "isthmus",
-        "jovian",
-    ];
-    if fork >= Fork::Karst {
-        forks.push("karst");
-    }
-    forks
-}
-
-const ETHEREUM_BLOCKS: [&str; 14] = [
-    "homestead",
-    "eip150",
-    "eip155",
-    "eip158",
-    "byzantium",
-    "constantinople",
-    "petersburg",
-    "istanbul",
-    "muirGlacier",
-    "berlin",
-    "london",
-    "arrowGlacier",
-    "grayGlacier",
-    "mergeNetsplit",
-];
-
-fn ethereum_config(chain_id: u64, times: &[&str]) -> Value {
-    let mut config = json!({"chainId": chain_id, "terminalTotalDifficulty": 0});
-    for name in ETHEREUM_BLOCKS {
-        config[format!("{name}Block")] = json!(0);
-    }
-    for name in times {
-        config[format!("{name}Time")] = json!(0);
-    }
-    config
-}
-
 fn genesis(fork: Fork, time: u64, optimism: &Value) -> Value {
-    let mut times = vec!["shanghai", "cancun", "prague"];
-    times.extend(forks(fork).into_iter().filter(|name| *name != "delta"));
-    if fork >= Fork::Karst {
-        times.push("osaka");
-    }
-    let mut config = ethereum_config(CHAIN_ID, &times);
-    config["bedrockBlock"] = json!(0);
-    config["optimism"] = optimism.clone();
+    let config = l2_config(CHAIN_ID, fork, optimism);
     json!({
         "config": config,
         "nonce": "0x0",
@@ -381,17 +331,8 @@ fn rollup(fork: Fork, time: u64, l1_genesis: &Value, optimism: &Value) -> Value 
         "l1_system_config_address": contracts::SYSTEM_CONFIG,
         "chain_op_config": optimism,
     });
-    for name in forks(fork) {
+    for name in op_forks(fork) {
         rollup[format!("{name}_time")] = json!(0);
     }
     rollup
-}
-
-fn l1_chain() -> Value {
-    let mut config = ethereum_config(L1_CHAIN_ID, &["shanghai", "cancun", "prague"]);
-    config["blobSchedule"] = json!({
-        "cancun": {"target": 3, "max": 6, "baseFeeUpdateFraction": 3_338_477},
-        "prague": {"target": 6, "max": 9, "baseFeeUpdateFraction": 5_007_716},
-    });
-    config
 }
