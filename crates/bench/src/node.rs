@@ -46,6 +46,8 @@ impl Node {
         };
         let path = dir.path().join("db");
         let storage = Storage::open(path, StorageOptions::default(), spec, &mut |_| {})?;
+        // Genesis lies in tables, as the state of an older chain does.
+        storage.flush()?;
         let limits = PoolConfig {
             pending: POOL_LIMIT,
             basefee: POOL_LIMIT,

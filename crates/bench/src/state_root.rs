@@ -176,6 +176,7 @@ impl State {
             block: Arc::new(RecoveredBlock::new(block, Vec::new(), hash)),
             receipts: Arc::default(),
             layer: Arc::new(layer),
+            replaced: Arc::default(),
             codes: Arc::default(),
         }])?;
         self.head = SealedHeader::new(header, hash);

@@ -7,6 +7,7 @@ use crate::{
     decode::DecodedPayload,
     error::{ImportError, ProviderError},
     senders::Senders,
+    state::ExecutionState,
     stats::{Counters, Stage},
 };
 use alloy_consensus::Header;
@@ -19,11 +20,13 @@ use ascribe_evm::{
     validate_withdrawals_root,
 };
 use ascribe_storage::ExecutedBlock;
-use ascribe_trie::{EMPTY_ROOT_HASH, HashedPostState, StateLayer, TrieReader, state_root};
+use ascribe_trie::{
+    EMPTY_ROOT_HASH, HashedPostState, ReplacedSlots, StateLayer, TrieReader, state_root,
+};
 use ascribe_txpool::TxPool;
 use op_alloy_consensus::OpBlock;
 use reth_primitives_traits::{RecoveredBlock, SealedBlock};
-use revm::database::{BundleState, WrapDatabaseRef};
+use revm::database::BundleState;
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -48,7 +51,7 @@ impl Importer {
         let header = block.header();
         let output = self
             .counters
-            .time(Stage::Execution, || self.evm.execute(WrapDatabaseRef(parent), &block))
+            .time(Stage::Execution, || self.evm.execute(ExecutionState::new(parent), &block))
             .map_err(|error| ImportError::execution(header.number, error))?;
         let committed = self.commit(header, &output, parent)?;
         Ok(committed.into_block(block, output.receipts))
@@ -71,7 +74,7 @@ impl Importer {
         let output = rayon::in_place_scope_fifo(|scope| {
             senders.find(scope);
             let sender = |index| senders.get(index, &mut waited);
-            self.evm.execute_with(WrapDatabaseRef(parent), header, transactions, sender)
+            self.evm.execute_with(ExecutionState::new(parent), header, transactions, sender)
         });
         let output = output.map_err(|error| ImportError::execution(header.number, error))?;
         self.counters.record(Stage::Recovery, waited);
@@ -159,6 +162,7 @@ pub(crate) fn activated_fork(
 #[derive(Debug)]
 pub(crate) struct Committed {
     layer: StateLayer,
+    replaced: ReplacedSlots,
     codes: Vec<(B256, Bytes)>,
     changes: PlainChanges,
     pub(crate) state_root: B256,
@@ -175,7 +179,7 @@ impl Committed {
     ) -> Result<Self, ProviderError> {
         let (output, changes) = rayon::join(
             || {
-                let hashed = HashedPostState::from_bundle(bundle);
+                let (hashed, replaced) = HashedPostState::with_replaced(bundle);
                 let trie = parent.cached_trie(caches);
                 let output = state_root(&trie, parent.state_root(), &hashed)?;
                 let passer = keccak256(L2_TO_L1_MESSAGE_PASSER_ADDRESS);
@@ -185,15 +189,15 @@ impl Committed {
                 };
                 let passer_root = passer.map_or(EMPTY_ROOT_HASH, |account| account.storage_root);
                 let root = output.state_root;
-                Ok((StateLayer::new(hashed, output), root, passer_root))
+                Ok((StateLayer::new(hashed, output), replaced, root, passer_root))
             },
             || PlainChanges::from_bundle(bundle),
         );
-        let (layer, state_root, message_passer_root) =
+        let (layer, replaced, state_root, message_passer_root) =
             output.map_err(|error: ascribe_trie::TrieError| ProviderError::from(error))?;
         let codes = bundle.contracts.iter();
         let codes = codes.map(|(hash, code)| (*hash, code.original_bytes())).collect();
-        Ok(Self { layer, codes, changes, state_root, message_passer_root })
+        Ok(Self { layer, replaced, codes, changes, state_root, message_passer_root })
     }
 
     pub(crate) fn into_block(
@@ -205,6 +209,7 @@ impl Committed {
             block,
             receipts: Arc::new(receipts),
             layer: Arc::new(self.layer),
+            replaced: Arc::new(self.replaced),
             codes: Arc::new(self.codes),
         };
         MemoryBlock::new(executed, self.changes)

@@ -143,6 +143,7 @@ mod tests {
             block: Arc::new(RecoveredBlock::default()),
             receipts: Arc::default(),
             layer: Arc::default(),
+            replaced: Arc::default(),
             codes: Arc::default(),
         })
     }

@@ -14,7 +14,7 @@ use ascribe_trie::{
 };
 use parking_lot::Mutex;
 use reth_primitives_traits::SealedHeader;
-use revm::{DatabaseRef, bytecode::Bytecode, primitives::KECCAK_EMPTY, state::AccountInfo};
+use revm::{Database, DatabaseRef, bytecode::Bytecode, primitives::KECCAK_EMPTY, state::AccountInfo};
 use std::sync::{Arc, OnceLock};
 
 /// Blocks below the persisted head down to which a side chain may leave. The state there is made
@@ -128,10 +128,16 @@ impl StateView {
 
     /// A storage word; zero of a slot that is not set.
     pub fn storage(&self, address: Address, slot: U256) -> Result<U256, ProviderError> {
-        let read = || {
-            let key = keccak256(B256::from(slot));
-            Ok(self.inner.state.storage(keccak256(address), key)?)
-        };
+        self.storage_of(address, || keccak256(address), slot)
+    }
+
+    fn storage_of(
+        &self,
+        address: Address,
+        hashed: impl FnOnce() -> B256,
+        slot: U256,
+    ) -> Result<U256, ProviderError> {
+        let read = || Ok(self.inner.state.storage(hashed(), keccak256(B256::from(slot)))?);
         match &self.inner.cache {
             Some(cache) => cache.slot(address, slot, read),
             None => read(),
@@ -235,6 +241,45 @@ impl DatabaseRef for StateView {
 
     fn block_hash_ref(&self, number: u64) -> Result<B256, Self::Error> {
         self.block_hash(number)
+    }
+}
+
+/// A state as a block reads it while it is executed: many slots of one account in a row, whose
+/// address is hashed once.
+#[derive(Debug)]
+pub(crate) struct ExecutionState<'a> {
+    state: &'a StateView,
+    hashed: Option<(Address, B256)>,
+}
+
+impl<'a> ExecutionState<'a> {
+    pub(crate) const fn new(state: &'a StateView) -> Self {
+        Self { state, hashed: None }
+    }
+}
+
+impl Database for ExecutionState<'_> {
+    type Error = ProviderError;
+
+    fn basic(&mut self, address: Address) -> Result<Option<AccountInfo>, Self::Error> {
+        self.state.basic_ref(address)
+    }
+
+    fn code_by_hash(&mut self, code_hash: B256) -> Result<Bytecode, Self::Error> {
+        self.state.bytecode(code_hash)
+    }
+
+    fn storage(&mut self, address: Address, index: U256) -> Result<U256, Self::Error> {
+        let Self { state, hashed } = self;
+        let hash = || match *hashed {
+            Some((last, hash)) if last == address => hash,
+            _ => hashed.insert((address, keccak256(address))).1,
+        };
+        state.storage_of(address, hash, index)
+    }
+
+    fn block_hash(&mut self, number: u64) -> Result<B256, Self::Error> {
+        self.state.block_hash(number)
     }
 }
 

@@ -86,7 +86,7 @@ impl<'a> Commit<'a> {
         }
         self.check_root(executed)?;
         chain_rows::append(&mut self.rows, executed)?;
-        history_rows::append(&mut self.rows, self.base, &self.overlay, number, &executed.layer)?;
+        history_rows::append(&mut self.rows, self.base, &self.overlay, executed)?;
         Arc::make_mut(&mut self.overlay).extend(&executed.layer);
         self.head = executed.num_hash();
         Ok(())

@@ -4,7 +4,7 @@ use crate::{Column, StorageError, StorageOptions, SyncPolicy};
 use rocksdb::{
     BlockBasedIndexType, BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor,
     CompactionPri, DB, DBCompressionType, DBPinnableSlice, DBRecoveryMode, DataBlockIndexType,
-    FlushOptions, IteratorMode, LruCacheOptions, Options, ReadOptions, SliceTransform, WriteBatch,
+    FlushOptions, IteratorMode, Options, ReadOptions, SliceTransform, WriteBatch,
     WriteBufferManager, WriteOptions,
 };
 use std::path::Path;
@@ -195,13 +195,10 @@ fn holds_tables(path: &Path) -> bool {
     })
 }
 
+/// Cold reads, persistence and compaction meet here: a table whose look-ups take no lock.
 fn new_cache(bytes: usize) -> Cache {
-    let mut options = LruCacheOptions::default();
-    options.set_capacity(bytes);
-    // Few shards: a shard must hold a whole memtable reservation, and a 2-core machine has little
-    // contention.
-    options.set_num_shard_bits(4);
-    Cache::new_lru_cache_opts(&options)
+    // Zero has the table grow with what is in it.
+    Cache::new_hyper_clock_cache(bytes, 0)
 }
 
 fn database_options(options: &StorageOptions, cache: &Cache) -> Options {
@@ -233,11 +230,17 @@ fn database_options(options: &StorageOptions, cache: &Cache) -> Options {
     db
 }
 
-/// Options whose memtables begin to look for a key's place where its neighbour went: batches come
-/// sorted, and that halves what it costs to take them in. The C interface has no setter for it.
-fn with_insert_hint() -> Options {
+/// Options that the C interface has no setters for.
+fn without_setters() -> Options {
     Options::default()
-        .get_options_from_string("memtable_insert_with_hint_prefix_extractor=rocksdb.FixedPrefix.1")
+        .get_options_from_string(concat!(
+            // A key's place in a memtable is looked for where its neighbour went: batches come
+            // sorted, and that halves what it costs to take them in.
+            "memtable_insert_with_hint_prefix_extractor=rocksdb.FixedPrefix.1;",
+            // Snapshots come and go with each batch. By default every file that was written while
+            // there was one is written again, only to forget in which order its keys came.
+            "bottommost_file_compaction_delay=86400;",
+        ))
         .unwrap_or_default()
 }
 
@@ -261,11 +264,13 @@ fn column_options(column: Column, options: &StorageOptions, cache: &Cache) -> Op
         table.set_data_block_index_type(DataBlockIndexType::BinaryAndHash);
     }
 
-    let mut cf = with_insert_hint();
+    let mut cf = without_setters();
     cf.set_compression_type(match column {
-        // Hashes and node references are random bytes.
-        Column::BlockNumbers | Column::Transactions | Column::Meta => DBCompressionType::None,
-        _ => DBCompressionType::Lz4,
+        Column::Headers | Column::Bodies | Column::Receipts | Column::Codes => {
+            DBCompressionType::Lz4
+        }
+        // Keys and values are hashes, references and small numbers: random bytes.
+        _ => DBCompressionType::None,
     });
     cf.set_level_compaction_dynamic_level_bytes(true);
     cf.set_write_buffer_size((options.write_buffer_bytes / 4).max(1 << 20));

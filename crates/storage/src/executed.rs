@@ -3,7 +3,7 @@
 use alloy_consensus::{BlockHeader, Header};
 use alloy_eips::BlockNumHash;
 use alloy_primitives::{B256, Bytes};
-use ascribe_trie::StateLayer;
+use ascribe_trie::{ReplacedSlots, StateLayer};
 use op_alloy_consensus::{OpBlock, OpReceipt};
 use reth_primitives_traits::{RecoveredBlock, SealedHeader};
 use std::sync::Arc;
@@ -18,6 +18,9 @@ pub struct ExecutedBlock {
     pub receipts: Arc<Vec<OpReceipt>>,
     /// What it changes in state and tries, against its parent's state.
     pub layer: Arc<StateLayer>,
+    /// What the slots it changes held before, where that is known. An account that is here is here
+    /// with every slot of it in `layer`; of the others the parent's state is asked.
+    pub replaced: Arc<ReplacedSlots>,
     /// Bytecodes it adds, by code hash.
     pub codes: Arc<Vec<(B256, Bytes)>>,
 }

@@ -8,24 +8,23 @@
 //! stored once per block of a file.
 
 use crate::{
-    Column, StorageError, StorageReader, codec,
+    Column, ExecutedBlock, StorageError, StorageReader, codec,
     column::{self, number_at},
     database::Rows,
     state::{exact_account_change, exact_storage_change, parse},
 };
 use alloy_primitives::{B256, U256, map::B256Map};
 use alloy_trie::TrieAccount;
-use ascribe_trie::{HashedStorage, StateLayer};
+use ascribe_trie::{HashedStorage, ReplacedSlots, StateLayer};
 
-/// Adds the rows of a block that changes `layer`, where `overlay` over `base` is its parent's
-/// state.
+/// Adds the rows of a block, where `overlay` over `base` is its parent's state.
 pub(crate) fn append(
     rows: &mut Rows<'_>,
     base: &StorageReader,
     overlay: &StateLayer,
-    number: u64,
-    layer: &StateLayer,
+    executed: &ExecutedBlock,
 ) -> Result<(), StorageError> {
+    let (number, layer) = (executed.number(), &*executed.layer);
     let mut value = Vec::with_capacity(128);
     for (account, new, old) in changed_accounts(base, overlay, layer)? {
         if old == new {
@@ -36,7 +35,7 @@ pub(crate) fn append(
         rows.put(Column::AccountChanges, &column::account_change(number, account), &value);
         rows.put(Column::AccountHistory, &column::account_history(account, number), &[]);
     }
-    for (account, slot, old) in changed_slots(base, overlay, layer)? {
+    for (account, slot, old) in changed_slots(base, overlay, layer, &executed.replaced)? {
         value.clear();
         codec::encode_word(old, &mut value);
         rows.put(Column::StorageChanges, &column::storage_change(number, account, slot), &value);
@@ -79,10 +78,16 @@ fn changed_slots(
     base: &StorageReader,
     overlay: &StateLayer,
     layer: &StateLayer,
+    replaced: &ReplacedSlots,
 ) -> Result<Vec<(B256, B256, U256)>, StorageError> {
     let mut changed = Vec::new();
     let mut unread = Vec::new();
     for (account, storage) in &layer.storages {
+        if let Some(slots) = replaced.get(account).filter(|_| !storage.wiped) {
+            debug_assert_eq!(slots.len(), storage.slots.len());
+            changed.extend(slots.iter().map(|(slot, old)| (*account, *slot, *old)));
+            continue;
+        }
         let before = overlay.storages.get(account);
         if storage.wiped {
             for (slot, old) in whole_storage(base, *account, before)? {

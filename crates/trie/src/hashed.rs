@@ -61,6 +61,9 @@ impl HashedStorage {
     }
 }
 
+/// What slots held before they changed, by hashed address and slot.
+pub type ReplacedSlots = B256Map<Vec<(B256, U256)>>;
+
 /// What one or more blocks change, under hashed keys.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HashedPostState {
@@ -76,6 +79,12 @@ impl HashedPostState {
     ///
     /// Hashes in parallel: a block has thousands of keys, and each costs a permutation.
     pub fn from_bundle(bundle: &BundleState) -> Self {
+        Self::with_replaced(bundle).0
+    }
+
+    /// The same, and what every changed slot held before. An account whose storage goes as a whole
+    /// is not among the latter: execution has not seen all of it.
+    pub fn with_replaced(bundle: &BundleState) -> (Self, ReplacedSlots) {
         let hashed: Vec<_> = bundle
             .state
             .par_iter()
@@ -88,15 +97,21 @@ impl HashedPostState {
             accounts: B256Map::with_capacity_and_hasher(hashed.len(), Default::default()),
             storages: B256Map::default(),
         };
+        let mut replaced = ReplacedSlots::default();
         for (address, info, storage) in hashed {
             if let Some(info) = info {
                 state.accounts.insert(address, info);
             }
-            if let Some(storage) = storage {
-                state.storages.insert(address, storage);
+            if let Some((wiped, slots)) = storage {
+                if !wiped {
+                    let old = slots.iter().map(|(slot, old, _)| (*slot, *old));
+                    replaced.insert(address, old.collect());
+                }
+                let slots = slots.into_iter().map(|(slot, _, new)| (slot, new)).collect();
+                state.storages.insert(address, HashedStorage { wiped, slots });
             }
         }
-        state
+        (state, replaced)
     }
 
     /// Applies later changes on top of these.
@@ -123,8 +138,9 @@ fn changed_info(account: &BundleAccount) -> Option<Option<HashedAccount>> {
     account.is_info_changed().then(|| account.info.as_ref().map(HashedAccount::from))
 }
 
-/// The account's storage changes, or nothing when there are none.
-fn changed_storage(account: &BundleAccount) -> Option<HashedStorage> {
+/// Whether the account's storage goes as a whole, and its changed slots with their old and new
+/// values; nothing when nothing changes.
+fn changed_storage(account: &BundleAccount) -> Option<(bool, Vec<(B256, U256, U256)>)> {
     let wiped = account.was_destroyed();
     let changed: Vec<_> = account
         .storage
@@ -141,9 +157,12 @@ fn changed_storage(account: &BundleAccount) -> Option<HashedStorage> {
     let slots = changed
         .par_iter()
         .with_min_len(64)
-        .map(|(key, slot)| (keccak256(B256::from(**key)), slot.present_value))
+        .map(|(key, slot)| {
+            let old = slot.previous_or_original_value;
+            (keccak256(B256::from(**key)), old, slot.present_value)
+        })
         .collect();
-    Some(HashedStorage { wiped, slots })
+    Some((wiped, slots))
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ pub use alloy_trie::{EMPTY_ROOT_HASH, TrieAccount, nodes::RlpNode};
 pub use build::TrieBuilder;
 pub use cache::{Cached, TrieCache};
 pub use error::{TrieError, TrieId, TrieReadError};
-pub use hashed::{HashedAccount, HashedPostState, HashedStorage};
+pub use hashed::{HashedAccount, HashedPostState, HashedStorage, ReplacedSlots};
 pub use layer::{Layered, NodeUpdates, StateLayer, StorageTrieUpdates, TrieUpdates};
 pub use memory::MemoryState;
 pub use node::{BranchView, Child, ExtensionView, MAX_NODE_LEN, Node, NodeDecodeError, NodeView};

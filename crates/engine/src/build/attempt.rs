@@ -8,6 +8,7 @@ use crate::{
     AttributesError, EngineError, ForkchoiceError, StateView,
     config::DaLimits,
     import::{Committed, Importer},
+    state::ExecutionState,
     stats::Counters,
 };
 use alloy_consensus::Transaction;
@@ -19,7 +20,7 @@ use ascribe_evm::{
 };
 use ascribe_txpool::TxPool;
 use reth_primitives_traits::Recovered;
-use revm::database::{State, WrapDatabaseRef};
+use revm::database::State;
 use std::{sync::Arc, time::Instant};
 use tracing::trace;
 
@@ -80,7 +81,7 @@ impl Attempts {
         let started = Instant::now();
         let BuildInput { parent: header, next, forced, .. } = &job.input;
         let mut state =
-            State::builder().with_database(WrapDatabaseRef(parent)).with_bundle_update().build();
+            State::builder().with_database(ExecutionState::new(parent)).with_bundle_update().build();
         let number = header.number + 1;
         let refused = |error| refused(number, error);
         let evm = &self.importer.evm;

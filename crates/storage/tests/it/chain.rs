@@ -10,7 +10,7 @@ use ascribe_storage::{
     SyncPolicy,
 };
 use ascribe_trie::{
-    HashedAccount, HashedPostState, HashedStorage, Layered, StateLayer, state_root,
+    HashedAccount, HashedPostState, HashedStorage, Layered, StateLayer, TrieReader, state_root,
 };
 use op_alloy_consensus::{OpDepositReceipt, OpReceipt, OpTxEnvelope, TxDeposit};
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::IteratorRandom};
@@ -238,10 +238,19 @@ impl Chain {
         let hash = header.hash_slow();
         let body =
             BlockBody { transactions, ommers: Vec::new(), withdrawals: Some(Default::default()) };
+        let layer = StateLayer::new(changes.state, output);
+        // Of some accounts execution knows what it replaced, of others the disk must be asked.
+        let known = layer.storages.iter().filter(|(_, storage)| !storage.wiped);
+        let replaced = known.filter(|_| self.rng.random()).map(|(account, storage)| {
+            let old = |slot: &B256| (*slot, view.storage(*account, *slot).unwrap());
+            (*account, storage.slots.keys().map(old).collect())
+        });
+        let replaced = Arc::new(replaced.collect());
         self.blocks.push(ExecutedBlock {
             block: Arc::new(RecoveredBlock::new(Block::new(header, body), senders, hash)),
             receipts: Arc::new(receipts),
-            layer: Arc::new(StateLayer::new(changes.state, output)),
+            layer: Arc::new(layer),
+            replaced,
             codes: Arc::new(changes.codes),
         });
         self.states.push(Arc::new(state));
