@@ -130,6 +130,9 @@ impl StorageReader {
 
     /// Number of a persisted block.
     pub fn number(&self, hash: B256) -> Result<Option<u64>, StorageError> {
+        if hash == self.inner.head.hash() {
+            return Ok(Some(self.inner.head.number));
+        }
         self.snapshot().get_with(Column::BlockNumbers, hash.as_slice(), codec::decode_number)
     }
 
