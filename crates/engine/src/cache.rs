@@ -208,22 +208,22 @@ fn table<K: Eq + Hash, V: Clone>(bytes: u64, entry: u64) -> Table<K, V> {
     )
 }
 
-/// One block's way into the [`StateCache`].
+/// One block's way into the [`StateCache`], where it puts what it reads from below.
+///
+/// Requests may ask for anything. The table lets go of what was asked for once before what is asked
+/// for again, so they do not displace what execution works on.
 #[derive(Debug, Clone)]
 pub(crate) struct StateCacheView {
     cache: Arc<StateCache>,
     version: u64,
-    /// Whether what is read from below is put into the cache. Execution fills it; requests, which
-    /// may ask for anything, do not.
-    fill: bool,
 }
 
 impl StateCacheView {
     /// A view for the state after `block`, or nothing when the cache is elsewhere.
-    pub(crate) fn new(cache: &Arc<StateCache>, block: B256, fill: bool) -> Option<Self> {
+    pub(crate) fn new(cache: &Arc<StateCache>, block: B256) -> Option<Self> {
         let current = cache.block.read();
         let version = cache.version.load(Ordering::Acquire);
-        (*current == block).then(|| Self { cache: cache.clone(), version, fill })
+        (*current == block).then(|| Self { cache: cache.clone(), version })
     }
 
     pub(crate) fn account<E>(
@@ -255,11 +255,9 @@ impl StateCacheView {
             return Ok(found);
         }
         let value = read()?;
-        if self.fill {
-            let _unmoved = self.cache.block.read();
-            if self.is_current() {
-                table.insert(key, value);
-            }
+        let _unmoved = self.cache.block.read();
+        if self.is_current() {
+            table.insert(key, value);
         }
         Ok(value)
     }
@@ -387,35 +385,48 @@ mod tests {
     #[test]
     fn a_reader_keeps_its_block_when_the_cache_moves() {
         let cache = Arc::new(StateCache::new(1 << 20, hash(1)));
-        let old = StateCacheView::new(&cache, hash(1), true).expect("at block 1");
+        let old = StateCacheView::new(&cache, hash(1)).expect("at block 1");
         assert_eq!(nonce(&old, 1, 7), 7);
         assert_eq!(nonce(&old, 1, 8), 7, "a hit");
 
         assert!(!cache.advance(hash(5), hash(6), &changes(&[(1, 9)], &[])));
         assert!(cache.advance(hash(1), hash(2), &changes(&[(1, 9)], &[])));
         assert_eq!(nonce(&old, 1, 7), 7, "read from below");
-        assert!(StateCacheView::new(&cache, hash(1), true).is_none());
-        let new = StateCacheView::new(&cache, hash(2), true).expect("at block 2");
+        assert!(StateCacheView::new(&cache, hash(1)).is_none());
+        let new = StateCacheView::new(&cache, hash(2)).expect("at block 2");
         assert_eq!(nonce(&new, 1, 0), 9);
 
         assert!(cache.revert(hash(2), hash(1), &changes(&[(1, 9)], &[])));
-        let again = StateCacheView::new(&cache, hash(1), true).expect("at block 1");
+        let again = StateCacheView::new(&cache, hash(1)).expect("at block 1");
         assert_eq!(nonce(&again, 1, 7), 7);
         assert_eq!(nonce(&new, 1, 9), 9, "read from below");
     }
 
     #[test]
-    fn requests_do_not_fill() {
-        let cache = Arc::new(StateCache::new(1 << 20, hash(1)));
-        let view = StateCacheView::new(&cache, hash(1), false).expect("at block 1");
-        assert_eq!(nonce(&view, 1, 7), 7);
-        assert_eq!(nonce(&view, 1, 8), 8);
+    fn a_scan_displaces_nothing_that_is_used() {
+        let bound = 1 << 20;
+        let cache = Arc::new(StateCache::new(bound, hash(1)));
+        let view = StateCacheView::new(&cache, hash(1)).expect("at block 1");
+        let missed = std::cell::Cell::new(0);
+        let slot = |n: u64| {
+            let read = || {
+                missed.set(missed.get() + 1);
+                Ok::<_, Infallible>(U256::from(n))
+            };
+            view.slot(address(1), U256::from(n), read).expect("infallible");
+        };
+        let used = bound / SLOT_BYTES / 3;
+        (0..used).chain(0..used).for_each(slot);
+        (used..50 * used).for_each(slot);
+        missed.set(0);
+        (0..used).for_each(slot);
+        assert!(missed.get() < used / 20, "{} of {used} were displaced", missed.get());
     }
 
     #[test]
     fn wiped_storage_is_forgotten() {
         let cache = Arc::new(StateCache::new(1 << 20, hash(1)));
-        let view = StateCacheView::new(&cache, hash(1), true).expect("at block 1");
+        let view = StateCacheView::new(&cache, hash(1)).expect("at block 1");
         let slot = |view: &StateCacheView, below: u64| {
             view.slot(address(1), U256::ONE, || Ok::<_, Infallible>(U256::from(below)))
                 .expect("infallible")
@@ -426,7 +437,7 @@ mod tests {
             hash(2),
             &PlainChanges { wiped: true, ..changes(&[], &[]) }
         ));
-        let view = StateCacheView::new(&cache, hash(2), true).expect("at block 2");
+        let view = StateCacheView::new(&cache, hash(2)).expect("at block 2");
         assert_eq!(slot(&view, 0), U256::ZERO);
     }
 
@@ -434,7 +445,7 @@ mod tests {
     fn bytes_stay_within_the_bound() {
         let bound = 64 << 10;
         let cache = Arc::new(StateCache::new(bound, hash(1)));
-        let view = StateCacheView::new(&cache, hash(1), true).expect("at block 1");
+        let view = StateCacheView::new(&cache, hash(1)).expect("at block 1");
         for n in 0..5_000u64 {
             let read = || Ok::<_, Infallible>(U256::from(n));
             view.slot(address(1), U256::from(n), read).expect("infallible");
@@ -470,7 +481,7 @@ mod tests {
                     blocks.push(block);
                 }
                 let tip = hash(blocks.len() as u64);
-                let view = StateCacheView::new(&cache, tip, true).expect("at the tip");
+                let view = StateCacheView::new(&cache, tip).expect("at the tip");
                 let state = states.last().expect("never empty");
                 for a in 0..6u8 {
                     for slot in 0..4u64 {

@@ -151,7 +151,7 @@ impl Engine {
 
     /// State after an executed block, for executing on it.
     pub(crate) fn state(&self, hash: B256) -> Result<StateView, ProviderError> {
-        StateView::new(&self.tree, hash, self.chain.caches(), true)
+        StateView::new(&self.tree, hash, self.chain.caches())
     }
 
     /// Refuses work while blocks cannot be persisted, and waits when too many are not.

@@ -40,15 +40,9 @@ struct Inner {
 }
 
 impl StateView {
-    /// State after an executed block.
-    ///
-    /// With `fill`, what is read enters the cross-block cache if that is at this block.
-    pub(crate) fn new(
-        tree: &Tree,
-        hash: B256,
-        caches: &Caches,
-        fill: bool,
-    ) -> Result<Self, ProviderError> {
+    /// State after an executed block. What is read enters the cross-block cache if that is at this
+    /// block.
+    pub(crate) fn new(tree: &Tree, hash: B256, caches: &Caches) -> Result<Self, ProviderError> {
         let header = tree.header(&hash)?.ok_or(ProviderError::UnknownBlock(hash))?;
         let (blocks, below) = tree.to_persisted(hash)?.ok_or(ProviderError::UnknownBlock(hash))?;
         let reader = tree.reader().clone();
@@ -66,7 +60,7 @@ impl StateView {
             Base::Past(Arc::new(Past::new(reader, below.number)))
         };
         let layers = blocks.iter().map(|block| block.executed().layer.clone()).collect();
-        let cache = StateCacheView::new(&caches.state, hash, fill);
+        let cache = StateCacheView::new(&caches.state, hash);
         Ok(Self {
             inner: Arc::new(Inner {
                 header,

@@ -231,13 +231,13 @@ impl ChainView {
 
     /// State after an executed block, canonical or not.
     pub fn state_at(&self, hash: B256) -> Result<StateView, ProviderError> {
-        StateView::new(&self.chain.tree(), hash, self.chain.caches(), false)
+        StateView::new(&self.chain.tree(), hash, self.chain.caches())
     }
 
     /// State after the head.
     pub fn state_latest(&self) -> Result<StateView, ProviderError> {
         let tree = self.chain.tree();
-        StateView::new(&tree, tree.head_num_hash().hash, self.chain.caches(), false)
+        StateView::new(&tree, tree.head_num_hash().hash, self.chain.caches())
     }
 
     /// Every change of the canonical chain from now on. A subscriber that lags far behind is told
