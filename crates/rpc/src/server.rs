@@ -14,7 +14,6 @@ use crate::{
     txpool, web3,
     websocket::GethAnswers,
 };
-use futures::future::BoxFuture;
 use http::{HeaderValue, Method, Request, Response};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
@@ -38,7 +37,7 @@ use std::{
     time::Duration,
 };
 use tokio::net::{TcpListener, TcpStream};
-use tower::{Layer, Service, service_fn, util::BoxCloneService};
+use tower::{Service, ServiceBuilder, service_fn};
 use tower_http::cors::{AllowOrigin, Any, CorsLayer};
 use tracing::{debug, info};
 
@@ -183,11 +182,8 @@ fn rpc_modules(versions: BTreeMap<&'static str, &'static str>) -> Methods {
 
 /// A request as hyper hands it over.
 type HttpRequest = Request<Incoming>;
-/// What answers the requests of a connection.
-type Answerer = BoxCloneService<HttpRequest, Response<HttpBody>, Infallible>;
 
 /// One port and what is served there.
-#[derive(Clone)]
 struct Endpoint {
     name: &'static str,
     http: Option<HttpEndpoint>,
@@ -198,14 +194,12 @@ struct Endpoint {
     stop: StopHandle,
 }
 
-#[derive(Clone)]
 struct HttpEndpoint {
-    dispatcher: Arc<Dispatcher>,
+    dispatcher: Dispatcher,
     cors: Option<Origins>,
-    vhosts: Arc<[String]>,
+    vhosts: Vec<String>,
 }
 
-#[derive(Clone)]
 struct WsEndpoint {
     methods: Methods,
     origins: Origins,
@@ -289,7 +283,7 @@ impl RpcServers {
             bound.push((listener, endpoint));
         }
         for (listener, endpoint) in bound {
-            tokio::spawn(endpoint.serve(listener));
+            tokio::spawn(Arc::new(endpoint).serve(listener));
         }
         Ok(servers)
     }
@@ -336,11 +330,7 @@ impl HttpEndpoint {
             max_batch_response: config.max_batch_response,
             timeout: config.request_timeout,
         };
-        Self {
-            dispatcher: Arc::new(Dispatcher { methods, limits, transport }),
-            cors,
-            vhosts: vhosts.into(),
-        }
+        Self { dispatcher: Dispatcher { methods, limits, transport }, cors, vhosts }
     }
 }
 
@@ -381,7 +371,7 @@ impl Endpoint {
     }
 
     /// Accepts connections until the server is stopped.
-    async fn serve(self, listener: TcpListener) {
+    async fn serve(self: Arc<Self>, listener: TcpListener) {
         let ids = AtomicU32::new(0);
         loop {
             let accepted = tokio::select! {
@@ -402,7 +392,7 @@ impl Endpoint {
         }
     }
 
-    fn connect(&self, stream: TcpStream, id: u32) {
+    fn connect(self: &Arc<Self>, stream: TcpStream, id: u32) {
         // Answers are written at once; there is nothing to wait for.
         let _ = stream.set_nodelay(true);
         let Some(permit) = self.connections.try_acquire() else {
@@ -422,23 +412,22 @@ impl Endpoint {
     }
 
     /// What answers a connection's requests: in front, who may ask; behind, the methods.
-    fn answerer(&self, id: u32) -> Answerer {
+    fn answerer(
+        self: &Arc<Self>,
+        id: u32,
+    ) -> impl Service<HttpRequest, Response = Response<HttpBody>, Error = Infallible, Future: Send>
+    + Clone
+    + Send
+    + 'static {
         let this = self.clone();
-        let plain = service_fn(move |request: HttpRequest| {
-            let this = this.clone();
-            let answer: BoxFuture<'static, _> =
-                Box::pin(async move { Ok::<_, Infallible>(this.answer(request, id).await) });
-            answer
-        });
         let cors = self.http.as_ref().and_then(|http| http.cors.as_ref()).map(cors_layer);
-        let guarded = match self.secret {
-            Some(secret) => BoxCloneService::new(AuthLayer::new(secret).layer(plain)),
-            None => BoxCloneService::new(plain),
-        };
-        match cors {
-            Some(cors) => BoxCloneService::new(cors.layer(guarded)),
-            None => guarded,
-        }
+        ServiceBuilder::new()
+            .option_layer(cors)
+            .option_layer(self.secret.map(AuthLayer::new))
+            .service(service_fn(move |request| {
+                let this = this.clone();
+                async move { Ok(this.answer(request, id).await) }
+            }))
     }
 
     async fn answer(&self, request: HttpRequest, id: u32) -> Response<HttpBody> {
