@@ -79,6 +79,12 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de Raw
 }
 
 impl<'a> Message<'a> {
+    /// The message that `body` begins with, if it is one: neither a batch nor wrong.
+    fn first(body: &'a [u8]) -> Option<Self> {
+        let text = str::from_utf8(body).ok().filter(|text| text.trim_start().starts_with('{'))?;
+        serde_json::Deserializer::from_str(text).into_iter().next()?.ok()
+    }
+
     fn parse(text: &'a str) -> Self {
         serde_json::from_str(text).unwrap_or_else(|_| {
             let OnlyId { id } = serde_json::from_str(text).unwrap_or_default();
@@ -134,13 +140,20 @@ impl Dispatcher {
     /// Executes what `body` asks for. Nothing is answered to nothing, and to notifications.
     pub(crate) async fn handle(&self, body: &[u8]) -> Vec<u8> {
         let mut out = Vec::new();
+        let deadline = Instant::now() + self.limits.timeout;
+        // Nearly every body is one message that is well-formed: it is read once only.
+        if let Some(message) = Message::first(body) {
+            if let Some(answer) = self.message(&message, deadline).await {
+                with_id(answer.as_ref(), message.valid_id(), &mut out);
+            }
+            return out;
+        }
         // Whatever comes after the first value is passed over.
         let Some(first) =
             serde_json::Deserializer::from_slice(body).into_iter::<&RawValue>().next()
         else {
             return out;
         };
-        let deadline = Instant::now() + self.limits.timeout;
         match first.map(RawValue::get) {
             Ok(text) if text.starts_with('[') => self.batch(text, deadline, &mut out).await,
             Ok(text) => {
@@ -305,6 +318,17 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_follows_the_first_value_is_passed_over() {
+        let echo = |id: u8| format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"echo"}}"#);
+        let want = r#"{"jsonrpc":"2.0","id":1,"result":"none"}"#;
+        for rest in ["", "\n", " {", "]", &echo(2)] {
+            assert_eq!(ask(&format!("\t{}{rest}", echo(1))).await, want, "{rest:?}");
+        }
+        let bytes = [echo(1).as_bytes(), b"\xff"].concat();
+        assert_eq!(dispatcher().handle(&bytes).await, want.as_bytes());
+    }
+
+    #[tokio::test]
     async fn nothing_for_nothing_and_notifications() {
         for body in ["", "  ", r#"{"jsonrpc":"2.0","method":"echo"}"#] {
             assert_eq!(ask(body).await, "", "{body:?}");
@@ -331,6 +355,8 @@ mod tests {
         let unknown = r#"{"jsonrpc":"2.0","id":7,"method":"eth_no"}"#;
         let text = "the method eth_no does not exist/is not available";
         assert_eq!(ask(unknown).await, refused("7", -32601, text));
+        let twice = r#"{"jsonrpc":"2.0","id":7,"method":"echo","method":"echo"}"#;
+        assert_eq!(ask(twice).await, refused("7", -32600, "invalid request"));
         let slow = r#"{"jsonrpc":"2.0","id":7,"method":"slow"}"#;
         assert_eq!(ask(slow).await, refused("7", -32002, "request timed out"));
     }
