@@ -18,7 +18,6 @@ use revm::{
     Database, Inspector,
     context::result::{EVMError, ExecutionResult, HaltReason, ResultAndState},
     database::CacheDB,
-    inspector::NoOpInspector,
     interpreter::{InstructionResult, Interpreter},
 };
 use std::time::{Duration, Instant};
@@ -202,7 +201,7 @@ impl CallContext {
             }
             result
         } else {
-            self.transact(message, NoOpInspector {})
+            self.transact_unseen(message)
         };
         Ok(executed(result?.result))
     }
@@ -239,17 +238,45 @@ impl CallContext {
     where
         I: for<'a> Inspector<OpEvmContext<&'a mut CallState>>,
     {
+        let env = self.env_of(message)?;
+        let evm = self.evm.evm_with_inspector(&mut self.state, env, inspector);
+        transact_in(evm, &self.precompiles, message)
+    }
+
+    /// The same with nobody looking on, which is faster.
+    fn transact_unseen(
+        &mut self,
+        message: &Message,
+    ) -> Result<ResultAndState<OpHaltReason>, CallError> {
+        let env = self.env_of(message)?;
+        let evm = self.evm.evm(&mut self.state, env);
+        transact_in(evm, &self.precompiles, message)
+    }
+
+    /// The environment for a message that may be executed in it.
+    fn env_of(&mut self, message: &Message) -> Result<EvmEnv<OpSpecId>, CallError> {
         let info = self.state.basic(message.from).map_err(RpcError::from)?.unwrap_or_default();
         let mut env = self.env.clone();
         message.waive_prices(&mut env.block_env);
         let sender = Sender { nonce: info.nonce, balance: info.balance };
         message.check(sender, &env.block_env, false, false)?;
-        let chain_id = env.cfg_env.chain_id;
-        let mut evm = self.evm.evm_with_inspector(&mut self.state, env, inspector);
-        self.precompiles.apply(evm.precompiles_mut());
-        free_of_l1_fees(&mut evm);
-        evm.transact_raw(message.to_tx(chain_id)).map_err(|error| call_error(message, error))
+        Ok(env)
     }
+}
+
+/// Executes a message in an EVM made for it.
+fn transact_in<I>(
+    mut evm: AscribeEvm<&mut CallState, I>,
+    precompiles: &PrecompileChanges,
+    message: &Message,
+) -> Result<ResultAndState<OpHaltReason>, CallError>
+where
+    I: for<'a> Inspector<OpEvmContext<&'a mut CallState>>,
+{
+    precompiles.apply(evm.precompiles_mut());
+    free_of_l1_fees(&mut evm);
+    let tx = message.to_tx(evm.chain_id());
+    evm.transact_raw(tx).map_err(|error| call_error(message, error))
 }
 
 /// Lifts what is asked of transactions and not of calls.
