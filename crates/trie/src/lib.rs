@@ -23,7 +23,7 @@ mod witness;
 
 pub use alloy_trie::{EMPTY_ROOT_HASH, TrieAccount, nodes::RlpNode};
 pub use build::TrieBuilder;
-pub use cache::{Cached, TrieCache};
+pub use cache::{Cached, Lookups, TrieCache};
 pub use error::{TrieError, TrieId, TrieReadError};
 pub use hashed::{HashedAccount, HashedPostState, HashedStorage, ReplacedSlots};
 pub use layer::{Layered, NodeUpdates, StateLayer, StorageTrieUpdates, TrieUpdates};

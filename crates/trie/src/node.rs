@@ -132,21 +132,13 @@ impl Node {
         }
     }
 
-    /// Has the processor fetch the node while something else is done.
+    /// Has the processor fetch the node and its reference count while something else is done.
     #[inline]
     pub(crate) fn fetch(&self) {
+        fetch(self.0.as_ptr().wrapping_sub(1));
         for line in self.0.chunks(LINE) {
             fetch(line);
         }
-    }
-
-    /// Has the processor fetch as much of the node as a walk looks at first.
-    #[inline]
-    pub(crate) fn fetch_head(&self) {
-        let bytes = self.0.as_ptr();
-        // The reference count, that is, and what follows the masks.
-        fetch(bytes.wrapping_sub(16));
-        fetch(bytes.wrapping_add(LINE - 16));
     }
 
     /// False when the node's leaves lie elsewhere: it comes from a subtree that is the same but for

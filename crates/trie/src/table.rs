@@ -4,7 +4,7 @@ use alloy_primitives::B256;
 use std::{
     cell::UnsafeCell,
     mem::MaybeUninit,
-    sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    sync::atomic::{AtomicBool, AtomicU16, AtomicU64, AtomicUsize, Ordering},
 };
 
 /// Slots from a hash's own that are searched for it.
@@ -12,9 +12,18 @@ const WINDOW: usize = 8;
 /// Look-ups ahead of which the processor fetches a slot, and then what it holds.
 const FETCH_SLOT: usize = 16;
 const FETCH_VALUE: usize = 8;
+/// Bytes of the pages that tables are asked to be put on.
+#[cfg(target_os = "linux")]
+const HUGE_PAGE: usize = 2 << 20;
 
-/// What a [`Table`] can hold.
-pub(crate) trait Cacheable: Clone {
+/// The form in which a [`Table`] holds something.
+pub(crate) trait Cacheable: Sized {
+    /// What it holds.
+    type Of;
+    /// Takes the form.
+    fn keep(of: &Self::Of) -> Self;
+    /// Gives back what took it.
+    fn give(&self) -> Self::Of;
     /// Bytes held outside the slot.
     fn bytes(&self) -> usize;
     /// Has the processor fetch the beginning of what lies outside the slot.
@@ -35,39 +44,39 @@ pub(crate) struct Table<V> {
     hand: AtomicUsize,
 }
 
-/// One line of the processor's cache, if the value is a reference.
+/// One line of the processor's cache, if the value takes no more than three words. All zeros is an
+/// empty slot.
 #[repr(align(64))]
 struct Slot<V> {
     busy: AtomicBool,
     /// Asked for since the hand went by.
     used: AtomicBool,
+    /// Some bits of the hash; zero in an empty slot. A slot with other bits need not be entered.
+    tag: AtomicU16,
     entry: UnsafeCell<Entry<V>>,
 }
 
-/// All zeros is an empty entry.
-struct Entry<V> {
-    full: bool,
-    hash: B256,
-    value: MaybeUninit<V>,
-}
+/// Initialized where the slot is not empty.
+type Entry<V> = MaybeUninit<(B256, V)>;
 
 // SAFETY: an entry is only touched by the thread that has set its slot's `busy`.
 unsafe impl<V: Send> Sync for Table<V> {}
 
 impl<V: Cacheable> Table<V> {
+    /// Bytes of a slot.
+    pub(crate) const SLOT: usize = size_of::<Slot<V>>();
+
     /// A table of at most `bytes` bytes, its slots included. Memory is taken as slots come into
     /// use. `typical` is what a value holds outside its slot.
     pub(crate) fn new(bytes: usize, typical: usize) -> Self {
         // At typical values, six in ten slots are full.
-        let slot = size_of::<Slot<V>>();
-        let slots = bytes / (slot + typical * 6 / 10);
+        let slots = bytes / (Self::SLOT + typical * 6 / 10);
         let slots = if slots < WINDOW { 0 } else { slots };
-        // SAFETY: zeros are a slot: neither busy nor used, and its entry empty, the value of which
-        // may be anything.
-        let zeroed = unsafe { Box::<[Slot<V>]>::new_zeroed_slice(slots).assume_init() };
+        // SAFETY: zeros are an empty slot.
+        let slots = unsafe { huge_zeroed(slots).assume_init() };
         Self {
-            slots: zeroed,
-            bound: bytes - slots * slot,
+            bound: bytes - slots.len() * Self::SLOT,
+            slots,
             held: AtomicU64::new(0),
             hand: AtomicUsize::new(0),
         }
@@ -75,14 +84,14 @@ impl<V: Cacheable> Table<V> {
 
     /// Bytes in use, the slots included.
     pub(crate) fn bytes(&self) -> u64 {
-        self.held.load(Ordering::Relaxed) + (self.slots.len() * size_of::<Slot<V>>()) as u64
+        self.held.load(Ordering::Relaxed) + (self.slots.len() * Self::SLOT) as u64
     }
 
     /// Looks up many hashes; those that are `None` are not looked up.
     pub(crate) fn get_many<'a>(
         &self,
         hashes: impl Iterator<Item = Option<&'a B256>> + Clone,
-    ) -> Vec<Option<V>> {
+    ) -> Vec<Option<V::Of>> {
         if self.slots.is_empty() {
             return hashes.map(|_| None).collect();
         }
@@ -110,22 +119,24 @@ impl<V: Cacheable> Table<V> {
                 fetch_value(values.next());
                 self.find(hash?, |slot, value| {
                     slot.used.store(true, Ordering::Relaxed);
-                    value.clone()
+                    value.give()
                 })
             })
             .collect()
     }
 
     /// Keeps what there is room for near its hash and within the bound.
-    pub(crate) fn insert_many<'a>(&self, values: impl Iterator<Item = (&'a B256, &'a V)> + Clone)
-    where
-        V: 'a,
+    pub(crate) fn insert_many<'a>(
+        &self,
+        values: impl Iterator<Item = (&'a B256, &'a V::Of)> + Clone,
+    ) where
+        V::Of: 'a,
     {
         if self.slots.is_empty() {
             return;
         }
         let mut slots = values.clone();
-        let fetch_slot = |value: Option<(&B256, &V)>| {
+        let fetch_slot = |value: Option<(&B256, &V::Of)>| {
             if let Some((hash, _)) = value {
                 fetch(&raw const self.slots[self.home(hash)]);
             }
@@ -135,49 +146,46 @@ impl<V: Cacheable> Table<V> {
         }
         for (hash, value) in values {
             fetch_slot(slots.next());
-            self.insert(hash, value);
+            self.insert(hash, V::keep(value));
         }
         self.shrink();
     }
 
-    fn insert(&self, hash: &B256, value: &V) {
+    fn insert(&self, hash: &B256, value: V) {
         if value.bytes() > self.bound {
             return;
         }
-        let home = self.home(hash);
+        let tag = tag(hash);
         let mut place = None;
-        for index in self.window(home) {
+        for index in self.window(self.home(hash)) {
             let slot = &self.slots[index];
-            match slot.with(|entry| (entry.full, entry.get(hash).is_some())) {
-                Some((true, true)) => return,
-                Some((false, _)) => {
+            match slot.tag.load(Ordering::Relaxed) {
+                0 => {
                     place = Some(index);
                     break;
                 }
+                same if same == tag && slot.find(hash, |_| ()).is_some() => return,
                 // What is not asked for gives way; the rest gets another round.
-                Some((true, false)) if !slot.used.swap(false, Ordering::Relaxed) => {
+                _ if slot.used.load(Ordering::Relaxed) => {
+                    slot.used.store(false, Ordering::Relaxed);
+                }
+                _ => {
                     place.get_or_insert(index);
                 }
-                _ => {}
             }
         }
         let Some(place) = place else { return };
         self.held.fetch_add(value.bytes() as u64, Ordering::Relaxed);
-        let mut value = Some(value.clone());
-        let old = self.slots[place].with(|entry| {
-            let old = entry.take();
-            entry.fill(*hash, value.take());
-            old
+        self.release(match self.slots[place].enter() {
+            Some(mut slot) => slot.replace(tag, (*hash, value)),
+            None => Some(value),
         });
-        self.release(value);
-        self.release(old.flatten());
     }
 
     /// Forgets everything.
     pub(crate) fn clear(&self) {
         for slot in &self.slots {
-            let old = slot.with(Entry::take);
-            self.release(old.flatten());
+            self.release(slot.enter().and_then(|mut slot| slot.take()));
         }
     }
 
@@ -191,7 +199,7 @@ impl<V: Cacheable> Table<V> {
             let index = self.hand.fetch_add(1, Ordering::Relaxed) % self.slots.len();
             let slot = &self.slots[index];
             if !slot.used.swap(false, Ordering::Relaxed) {
-                self.release(slot.with(Entry::take).flatten());
+                self.release(slot.enter().and_then(|mut slot| slot.take()));
             }
         }
     }
@@ -202,15 +210,14 @@ impl<V: Cacheable> Table<V> {
         }
     }
 
-    fn find<T>(&self, hash: &B256, found: impl FnOnce(&Slot<V>, &V) -> T) -> Option<T> {
-        let mut found = Some(found);
+    fn find<T>(&self, hash: &B256, found: impl Fn(&Slot<V>, &V) -> T) -> Option<T> {
+        let tag = tag(hash);
         self.window(self.home(hash)).find_map(|index| {
             let slot = &self.slots[index];
-            slot.with(|entry| {
-                let value = entry.get(hash)?;
-                Some(found.take()?(slot, value))
-            })
-            .flatten()
+            if slot.tag.load(Ordering::Relaxed) != tag {
+                return None;
+            }
+            slot.find(hash, |value| found(slot, value))
         })
     }
 
@@ -226,44 +233,83 @@ impl<V: Cacheable> Table<V> {
     }
 }
 
+/// What a slot says of a hash: bits that do not choose the slot.
+const fn tag(hash: &B256) -> u16 {
+    let tag = u16::from_be_bytes([hash.0[8], hash.0[9]]);
+    if tag == 0 { 1 } else { tag }
+}
+
 impl<V> Slot<V> {
-    /// Does something with the entry, unless someone else is doing so.
-    fn with<T>(&self, work: impl FnOnce(&mut Entry<V>) -> T) -> Option<T> {
-        if self.busy.swap(true, Ordering::Acquire) {
-            return None;
-        }
-        // SAFETY: whoever finds the slot not busy has the entry to itself until it is not again.
-        let done = work(unsafe { &mut *self.entry.get() });
-        self.busy.store(false, Ordering::Release);
-        Some(done)
+    /// Nothing if someone else is at the slot.
+    fn enter(&self) -> Option<Entered<'_, V>> {
+        (!self.busy.swap(true, Ordering::Acquire)).then_some(Entered(self))
+    }
+
+    fn find<T>(&self, hash: &B256, found: impl FnOnce(&V) -> T) -> Option<T> {
+        self.enter()?.get(hash).map(found)
     }
 }
 
-impl<V> Entry<V> {
+/// A slot that this thread has to itself.
+struct Entered<'a, V>(&'a Slot<V>);
+
+impl<V> Entered<'_, V> {
     fn get(&self, hash: &B256) -> Option<&V> {
-        // SAFETY: a full entry has a value.
-        (self.full && self.hash == *hash).then(|| unsafe { self.value.assume_init_ref() })
+        if self.0.tag.load(Ordering::Relaxed) == 0 {
+            return None;
+        }
+        // SAFETY: nobody else is at the slot, and it is not empty.
+        let (named, value) = unsafe { (*self.0.entry.get()).assume_init_ref() };
+        (named == hash).then_some(value)
     }
 
     fn take(&mut self) -> Option<V> {
-        // SAFETY: a full entry has a value, and is not full from now on.
-        std::mem::take(&mut self.full).then(|| unsafe { self.value.assume_init_read() })
+        if self.0.tag.load(Ordering::Relaxed) == 0 {
+            return None;
+        }
+        self.0.tag.store(0, Ordering::Relaxed);
+        // SAFETY: nobody else is at the slot; it was not empty, and is from now on.
+        Some(unsafe { (*self.0.entry.get()).assume_init_read() }.1)
     }
 
-    /// Fills an empty entry.
-    fn fill(&mut self, hash: B256, value: Option<V>) {
-        if let Some(value) = value {
-            self.hash = hash;
-            self.value.write(value);
-            self.full = true;
+    fn replace(&mut self, tag: u16, entry: (B256, V)) -> Option<V> {
+        let old = self.take();
+        // SAFETY: nobody else is at the slot.
+        unsafe { (*self.0.entry.get()).write(entry) };
+        self.0.tag.store(tag, Ordering::Relaxed);
+        old
+    }
+}
+
+impl<V> Drop for Entered<'_, V> {
+    fn drop(&mut self) {
+        self.0.busy.store(false, Ordering::Release);
+    }
+}
+
+impl<V> Drop for Slot<V> {
+    fn drop(&mut self) {
+        if let Some(mut slot) = self.enter() {
+            slot.take();
         }
     }
 }
 
-impl<V> Drop for Entry<V> {
-    fn drop(&mut self) {
-        self.take();
+/// Zeros, in pages of megabytes if the system has them: what is looked up at random all over a
+/// table of small pages waits for the processor to find the page each time.
+fn huge_zeroed<T>(len: usize) -> Box<[MaybeUninit<T>]> {
+    let zeros = Box::new_zeroed_slice(len);
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::mm::{Advice, madvise};
+        let address = zeros.as_ptr().cast_mut().cast::<std::ffi::c_void>();
+        let skip = address.align_offset(HUGE_PAGE);
+        let len = size_of_val(&*zeros).saturating_sub(skip) / HUGE_PAGE * HUGE_PAGE;
+        // SAFETY: the range lies in the allocation, and the advice changes no content. A system
+        // that does not take it goes on with small pages.
+        let _ = unsafe { madvise(address.wrapping_byte_add(skip), len, Advice::LinuxHugepage) };
     }
+    zeros
 }
 
 /// Has the processor fetch what is at an address while something else is done.
@@ -286,6 +332,16 @@ mod tests {
     use std::sync::Arc;
 
     impl Cacheable for Arc<Vec<u64>> {
+        type Of = Self;
+
+        fn keep(of: &Self) -> Self {
+            of.clone()
+        }
+
+        fn give(&self) -> Self {
+            self.clone()
+        }
+
         fn bytes(&self) -> usize {
             self.len() * 8
         }
@@ -313,7 +369,7 @@ mod tests {
 
     #[test]
     fn a_slot_is_one_line() {
-        assert_eq!(size_of::<Slot<crate::Node>>(), 64);
+        assert_eq!(Table::<crate::Node>::SLOT, 64);
     }
 
     #[test]
