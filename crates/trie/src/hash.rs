@@ -4,7 +4,7 @@
 //! each thread hashes several nodes at a time, whatever tries they belong to.
 
 use crate::{
-    MadeNode, Node, NodeUpdates, NodeView,
+    MadeNode, Node, NodeView,
     keccak::Hasher,
     node::{BranchBuilder, BranchPatch, BranchView},
     plan::{Entry, Link, NewKind, NewLeaf, NewNode, Plan},
@@ -25,18 +25,18 @@ const AHEAD: usize = 4;
 pub(crate) struct Hashed {
     /// The new root; `None` when it is the old one.
     pub(crate) root: Option<B256>,
-    /// Nodes to write and to delete.
-    pub(crate) nodes: NodeUpdates,
+    /// Nodes to delete, then nodes to write, some of them at the same paths.
+    pub(crate) nodes: Vec<(Nibbles, Option<Node>)>,
 }
 
 impl<V: LeafValue> Plan<V> {
-    /// Hashes everything. Returns the plan's `trees` tries, and how parents refer to its leaves.
+    /// Hashes everything. Returns the plan's `trees` tries, and how parents refer to what is in it.
     /// `made` is told of the new nodes.
     pub(crate) fn hash(
         &self,
         trees: usize,
         made: &(impl Fn(&[MadeNode]) + Sync),
-    ) -> (Vec<Hashed>, Vec<RlpNode>) {
+    ) -> (Vec<Hashed>, Finished) {
         let leaves = hash_leaves(&self.leaves);
         let mut finished = Finished { leaves, nodes: vec![RlpNode::default(); self.nodes.len()] };
 
@@ -51,7 +51,7 @@ impl<V: LeafValue> Plan<V> {
             hashed.nodes.reserve(count);
         }
         for (tree, path) in &self.removed {
-            hashed[*tree as usize].nodes.insert(*path, None);
+            hashed[*tree as usize].nodes.push((*path, None));
         }
 
         for level in levels(&self.nodes) {
@@ -65,7 +65,7 @@ impl<V: LeafValue> Plan<V> {
                 finished.nodes[id] = new.reference;
                 let NewNode { tree, path, .. } = &self.nodes[id];
                 if new.differs {
-                    hashed[*tree as usize].nodes.insert(*path, Some(new.node));
+                    hashed[*tree as usize].nodes.push((*path, Some(new.node)));
                 }
             }
         }
@@ -79,7 +79,7 @@ impl<V: LeafValue> Plan<V> {
                 }
                 Entry::Leaf(leaf) => {
                     let node = Node::leaf(&self.leaves[*leaf].key);
-                    hashed.nodes.insert(Nibbles::new(), Some(node));
+                    hashed.nodes.push((Nibbles::new(), Some(node)));
                     &finished.leaves[*leaf]
                 }
                 Entry::Node(link) => finished.link(link),
@@ -88,18 +88,18 @@ impl<V: LeafValue> Plan<V> {
             let root = reference.as_hash().unwrap_or_else(|| keccak256(reference.as_slice()));
             hashed.root = Some(root);
         }
-        (hashed, finished.leaves)
+        (hashed, finished)
     }
 }
 
 /// References to what is hashed already.
-struct Finished {
-    leaves: Vec<RlpNode>,
+pub(crate) struct Finished {
+    pub(crate) leaves: Vec<RlpNode>,
     nodes: Vec<RlpNode>,
 }
 
 impl Finished {
-    fn link<'a>(&'a self, link: &'a Link) -> &'a RlpNode {
+    pub(crate) fn link<'a>(&'a self, link: &'a Link) -> &'a RlpNode {
         match link {
             Link::New(node) => &self.nodes[*node],
             Link::Old(reference) => reference,

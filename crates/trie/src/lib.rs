@@ -10,6 +10,7 @@ mod layer;
 mod load;
 mod memory;
 mod node;
+mod part;
 mod plan;
 mod prefetch;
 mod proof;

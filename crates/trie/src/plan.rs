@@ -91,7 +91,7 @@ enum At {
 
 /// What stands at a path after the changes. Leaves and extensions float: if the branch above goes,
 /// they move up, so they are placed only when that branch is sure to stay.
-enum Slot {
+pub(crate) enum Slot {
     /// As before.
     Kept,
     Empty,
@@ -101,7 +101,7 @@ enum Slot {
 }
 
 /// Children of a branch that change, in nibble order.
-type Changed = SmallVec<[(u8, Slot); 16]>;
+pub(crate) type Changed = SmallVec<[(u8, Slot); 16]>;
 
 impl Slot {
     /// A branch that was there before, `key` further down.
@@ -154,15 +154,19 @@ impl<V: LeafValue> Plan<V> {
             },
         };
         let slot = Planner { index, tree, loaded, plan: self }.update(path, &at, changes)?;
-        if matches!(slot, Slot::Kept) {
-            return Ok(());
-        }
         if matches!(slot, Slot::Empty) && matches!(at, At::Leaf(_)) {
             self.removed.push((index, path));
         }
-        let entry = self.place(index, path, slot);
-        self.roots.push((index, entry));
+        self.root(index, slot);
         Ok(())
+    }
+
+    /// Makes a slot the new root of a trie.
+    pub(crate) fn root(&mut self, index: u32, slot: Slot) {
+        if !matches!(slot, Slot::Kept) {
+            let entry = self.place(index, Nibbles::new(), slot);
+            self.roots.push((index, entry));
+        }
     }
 
     /// Takes in another plan; returns how far its leaves and nodes moved.
@@ -244,11 +248,11 @@ impl Moved {
 }
 
 /// Walks one trie.
-struct Planner<'a, T: Tree> {
-    index: u32,
-    tree: &'a T,
-    loaded: &'a Loaded,
-    plan: &'a mut Plan<T::Value>,
+pub(crate) struct Planner<'a, T: Tree> {
+    pub(crate) index: u32,
+    pub(crate) tree: &'a T,
+    pub(crate) loaded: &'a Loaded,
+    pub(crate) plan: &'a mut Plan<T::Value>,
 }
 
 impl<T: Tree> Planner<'_, T> {
@@ -329,9 +333,21 @@ impl<T: Tree> Planner<'_, T> {
         path: Nibbles,
         node: &Node,
         branch: BranchView<'_>,
-        mut children: usize,
+        children: usize,
         changes: &[Change<T::Value>],
     ) -> Result<Slot, TrieError> {
+        let changed = self.update_children(path, branch, children, changes)?;
+        self.finish_branch(path, node, branch, changed)
+    }
+
+    /// Applies changes to the children of a branch.
+    pub(crate) fn update_children(
+        &mut self,
+        path: Nibbles,
+        branch: BranchView<'_>,
+        mut children: usize,
+        changes: &[Change<T::Value>],
+    ) -> Result<Changed, TrieError> {
         let mut next = |nibble| {
             let at = at(branch, nibble, children);
             children += usize::from(matches!(at, At::Node(_)));
@@ -369,7 +385,17 @@ impl<T: Tree> Planner<'_, T> {
                 }
             }
         }
+        Ok(changed)
+    }
 
+    /// What becomes of a branch some children of which have changed.
+    pub(crate) fn finish_branch(
+        &mut self,
+        path: Nibbles,
+        node: &Node,
+        branch: BranchView<'_>,
+        changed: Changed,
+    ) -> Result<Slot, TrieError> {
         if changed.is_empty() {
             return Ok(Slot::Kept);
         }
@@ -509,7 +535,7 @@ impl<T: Tree> Planner<'_, T> {
         Slot::Branch(Link::New(self.plan.nodes.len() - 1))
     }
 
-    fn leaf(&mut self, key: B256, value: T::Value) -> Slot {
+    pub(crate) fn leaf(&mut self, key: B256, value: T::Value) -> Slot {
         self.plan.leaves.push(NewLeaf { key, value, depth: 0 });
         Slot::Leaf(self.plan.leaves.len() - 1)
     }

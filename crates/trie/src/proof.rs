@@ -147,14 +147,15 @@ pub(crate) fn node_rlp<'a, T: Tree>(
     })
 }
 
-/// Makes sure that the trie's root node is the one with this hash.
-pub(crate) fn check_root<T: Tree>(tree: &T, expected: B256) -> Result<(), TrieError> {
-    let found = match tree.read_node(&Nibbles::new())? {
+/// The trie's root node, which must be the one with this hash.
+pub(crate) fn check_root<T: Tree>(tree: &T, expected: B256) -> Result<Option<Node>, TrieError> {
+    let root = tree.read_node(&Nibbles::new())?;
+    let found = match &root {
         None => EMPTY_ROOT_HASH,
-        Some(node) => keccak256(node_rlp(tree, &node, &mut NodeRlp::new())?),
+        Some(node) => keccak256(node_rlp(tree, node, &mut NodeRlp::new())?),
     };
     if found == expected {
-        Ok(())
+        Ok(root)
     } else {
         Err(TrieError::RootMismatch { trie: tree.id(), found, expected })
     }

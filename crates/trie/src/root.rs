@@ -3,7 +3,9 @@
 use crate::{
     HashedAccount, HashedPostState, HashedStorage, StorageTrieUpdates, TrieError, TrieId,
     TrieReader, TrieUpdates, WantedAccount,
+    hash::{Finished, Hashed},
     load::{Loaded, Walk, load},
+    part::{self, Below, cut, join},
     plan::{Change, Plan},
     proof::check_root,
     tree::{AccountTree, StorageTree},
@@ -46,34 +48,93 @@ pub fn state_root<R: TrieReader>(
     // One hop onto the pool, instead of one for each parallel step.
     rayon::scope(|_| {
         let tree = AccountTree(reader);
-        check_root(&tree, parent_root)?;
+        let root = check_root(&tree, parent_root)?;
+        let branch = root.filter(|root| root.as_branch().is_some());
 
         let addresses = addresses(changes);
-        let walk = Walk { account: None, root: parent_root, keys: &addresses };
-        let loaded = load(reader, &[walk])?;
-        let mut touched = touched_accounts(reader, &addresses, &loaded)?;
+        let parts = if branch.is_some() { cut(&addresses) } else { vec![&*addresses] };
+        let mut parts: Vec<_> = parts
+            .into_par_iter()
+            .map(|addresses| Part::new(reader, parent_root, branch.is_some(), addresses))
+            .collect::<Result<_, _>>()?;
+
+        let mut new_root = parts.iter().find_map(|part| part.hashed.root);
+        let mut top = Hashed::default();
+        if let Some(branch) = branch {
+            let below = parts.iter_mut().filter_map(|part| part.below.take());
+            (top, _) = hash(reader, &join(&tree, &branch, below)?);
+            new_root = top.root;
+        }
+
+        let count = |part: &Part<'_>| (part.touched.len(), part.hashed.nodes.len());
+        let (accounts, nodes) =
+            parts.iter().map(count).fold((0, 0), |sum, part| (sum.0 + part.0, sum.1 + part.1));
+        let mut output = TrieOutput {
+            state_root: new_root.unwrap_or(parent_root),
+            accounts: B256Map::with_capacity_and_hasher(accounts, Default::default()),
+            updates: TrieUpdates::default(),
+        };
+        output.updates.account_nodes.reserve(nodes + top.nodes.len());
+        for Part { touched, storages, hashed, .. } in parts {
+            let changed = touched.into_iter().filter(|touched| touched.old != touched.new);
+            output.accounts.extend(changed.map(|touched| (touched.address, touched.new)));
+            output.updates.account_nodes.extend(hashed.nodes);
+            output.updates.storages.extend(storages);
+        }
+        output.updates.account_nodes.extend(top.nodes);
+        Ok(output)
+    })
+}
+
+/// The changes to some of the accounts, and what they make of the trie.
+struct Part<'a> {
+    touched: Vec<Touched<'a>>,
+    storages: B256Map<StorageTrieUpdates>,
+    hashed: Hashed,
+    /// What is left to do, where there is a root branch: all parts have that in common.
+    below: Option<Below<TrieAccount>>,
+}
+
+impl<'a> Part<'a> {
+    fn new<R: TrieReader>(
+        reader: &R,
+        root: B256,
+        branch: bool,
+        addresses: &[(B256, Changes<'a>)],
+    ) -> Result<Self, TrieError> {
+        let tree = AccountTree(reader);
+        let loaded = load(reader, &[Walk { account: None, root, keys: addresses }])?;
+        let mut touched = touched_accounts(reader, addresses, &loaded)?;
         let storages = storage_roots(reader, &mut touched)?;
 
         // Also what ends as it was: the walk has to go the way that was loaded.
         let accounts: Vec<Change<TrieAccount>> =
             touched.iter().map(|touched| (touched.address, touched.new)).collect();
         let mut plan = Plan::new();
-        plan.trie(0, &tree, &loaded, loaded.root(0), &accounts)?;
-        let (mut hashed, leaves) = plan.hash(1, &|made| reader.made_nodes(made));
-        let values = plan.leaves.iter().map(|leaf| leaf.value);
-        reader.made_accounts(&leaves.into_iter().zip(values).collect::<Vec<_>>());
-        let hashed = hashed.pop().unwrap_or_default();
+        let slots = if branch {
+            Some(part::plan(&mut plan, &tree, &loaded, &accounts)?)
+        } else {
+            plan.trie(0, &tree, &loaded, loaded.root(0), &accounts)?;
+            None
+        };
+        let (hashed, finished) = hash(reader, &plan);
+        let below = slots.map(|slots| Below::new(&plan, &finished, slots));
+        Ok(Self { touched, storages, hashed, below })
+    }
+}
 
-        Ok(TrieOutput {
-            state_root: hashed.root.unwrap_or(parent_root),
-            accounts: touched
-                .iter()
-                .filter(|touched| touched.old != touched.new)
-                .map(|touched| (touched.address, touched.new))
-                .collect(),
-            updates: TrieUpdates { account_nodes: hashed.nodes, storages },
-        })
-    })
+/// Hashes a plan of the account trie.
+fn hash<R: TrieReader>(reader: &R, plan: &Plan<TrieAccount>) -> (Hashed, Finished) {
+    let (mut hashed, finished) = plan.hash(1, &|made| reader.made_nodes(made));
+    reader.made_accounts(
+        &finished
+            .leaves
+            .iter()
+            .cloned()
+            .zip(plan.leaves.iter().map(|leaf| leaf.value))
+            .collect::<Vec<_>>(),
+    );
+    (hashed.pop().unwrap_or_default(), finished)
 }
 
 /// What the changes say of an account: its new record, if that is among them, and its storage's
@@ -199,7 +260,8 @@ fn storage_roots<R: TrieReader>(
             account.storage_root = root;
         }
         if !hashed.nodes.is_empty() {
-            updates.insert(*address, StorageTrieUpdates { wiped: false, nodes: hashed.nodes });
+            let nodes = hashed.nodes.into_iter().collect();
+            updates.insert(*address, StorageTrieUpdates { wiped: false, nodes });
         }
     }
     for touched in touched.iter().filter(|touched| touched.wiped) {
