@@ -10,7 +10,8 @@ use alloy_primitives::{
 use ascribe_chainspec::ChainSpec;
 use ascribe_storage::{ExecutedBlock, HistoryRetention, Storage, StorageOptions};
 use ascribe_trie::{
-    Cached, HashedAccount, HashedPostState, StateLayer, TrieCache, TrieError, prefetch, state_root,
+    Cached, HashedAccount, HashedPostState, Lookups, StateLayer, TrieCache, TrieError, prefetch,
+    state_root,
 };
 use clap::Args;
 use rayon::prelude::*;
@@ -19,7 +20,7 @@ use tempfile::TempDir;
 
 use crate::{
     BenchError, bars,
-    report::{Report, cpu_time, median},
+    report::{Report, median},
 };
 
 /// Accounts that one block adds while the state is filled.
@@ -31,10 +32,11 @@ pub struct StateRootArgs {
     /// Sizes of the state, in accounts
     #[arg(long, value_name = "N,N", value_delimiter = ',', default_values_t = [10_000, 1_000_000, 10_000_000])]
     accounts: Vec<u64>,
-    /// Accounts that a block touches, drawn from all. Many of them share paths in a small state
-    #[arg(long, value_name = "N", default_value_t = 200)]
-    touched: u64,
-    /// Blocks at each size
+    /// Accounts that a block touches, drawn from all. The more they are, the more share their
+    /// paths, above all in a small state
+    #[arg(long, value_name = "N,N", value_delimiter = ',', default_values_t = [10, 200, 2_000])]
+    touched: Vec<u64>,
+    /// Blocks at each size and of each kind
     #[arg(long, value_name = "N", default_value_t = 31)]
     rounds: u64,
     /// Memory of the trie cache, in megabytes
@@ -60,30 +62,43 @@ struct State {
 pub(crate) fn run(args: &StateRootArgs) -> Result<Report, BenchError> {
     let mut state = State::new(args)?;
     let mut report = Report::new("state root, by accounts in the state");
-    let mut first = None;
+    let mut first = vec![None; args.touched.len()];
     for size in &args.accounts {
         state.fill(*size)?;
         state.warm()?;
-        let mut costs = Vec::new();
+        let mut costs = vec![Vec::new(); args.touched.len()];
         let bar = bars::bar(format!("{size} accounts"), args.rounds);
         for round in 0..args.rounds {
-            costs.push(state.touch(args.touched, round)?);
+            for (touched, costs) in args.touched.iter().zip(&mut costs) {
+                costs.push(state.touch(*touched, round)?);
+            }
             bar.inc(1);
         }
         bar.finish_and_clear();
-        let wall = median(costs.iter().map(|(wall, _)| *wall)) / args.touched as f64;
-        let cpu = costs.iter().map(|(_, cpu)| cpu).sum::<f64>();
-        let first = *first.get_or_insert(wall);
-        report.row(
-            format!("accounts-{size}"),
-            vec![
-                ("us_per_account", wall * 1e6),
-                ("cpu_us_per_account", cpu * 1e6 / (args.touched * args.rounds) as f64),
-                ("ratio_to_first", wall / first),
-            ],
-        );
+        for ((touched, costs), first) in args.touched.iter().zip(costs).zip(&mut first) {
+            let seconds = median(costs.iter().map(|cost| cost.seconds)) / *touched as f64;
+            let hits = costs.iter().map(|cost| cost.lookups.hits).sum::<u64>() as f64;
+            let misses = costs.iter().map(|cost| cost.lookups.misses).sum::<u64>() as f64;
+            report.row(
+                format!("accounts-{size}-touched-{touched}"),
+                vec![
+                    ("us_per_account", seconds * 1e6),
+                    ("ratio_to_first", seconds / *first.get_or_insert(seconds)),
+                    ("nodes_per_account", (hits + misses) / (*touched * args.rounds) as f64),
+                    ("cached_percent", hits / (hits + misses) * 1e2),
+                ],
+            );
+        }
     }
     Ok(report)
+}
+
+/// What the root of a block takes.
+#[derive(Debug, Clone, Copy)]
+struct Cost {
+    seconds: f64,
+    /// Nodes and accounts that are looked up.
+    lookups: Lookups,
 }
 
 impl State {
@@ -131,23 +146,24 @@ impl State {
         Ok(())
     }
 
-    /// One block that changes `count` accounts. Returns the seconds that its root takes, by the
-    /// clock and of processors.
-    fn touch(&mut self, count: u64, round: u64) -> Result<(f64, f64), BenchError> {
+    /// One block that changes `count` accounts.
+    fn touch(&mut self, count: u64, round: u64) -> Result<Cost, BenchError> {
         let (size, number) = (self.size, self.head.number);
         let drawn = (0..count).into_par_iter().map(move |n| {
             let seed = [number.to_be_bytes(), n.to_be_bytes()].concat();
             keccak256(seed).0.first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes) % size)
         });
-        let changes = changes(drawn, 2 + round);
-        let (cpu, started) = (cpu_time(), Instant::now());
+        let (before, changes) = (self.cache.lookups(), changes(drawn, 2 + round));
+        let started = Instant::now();
         let reader = Cached::new(self.cache.clone(), self.storage.reader());
         let output = state_root(&reader, self.head.state_root, &changes)?;
-        let wall = started.elapsed().as_secs_f64();
-        let cpu = cpu_time().saturating_sub(cpu).as_secs_f64();
+        let seconds = started.elapsed().as_secs_f64();
+        let after = self.cache.lookups();
+        let lookups =
+            Lookups { hits: after.hits - before.hits, misses: after.misses - before.misses };
         let root = output.state_root;
         self.append(StateLayer::new(changes, output), root)?;
-        Ok((wall, cpu))
+        Ok(Cost { seconds, lookups })
     }
 
     fn root(
