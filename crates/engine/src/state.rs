@@ -14,7 +14,9 @@ use ascribe_trie::{
 };
 use parking_lot::Mutex;
 use reth_primitives_traits::SealedHeader;
-use revm::{Database, DatabaseRef, bytecode::Bytecode, primitives::KECCAK_EMPTY, state::AccountInfo};
+use revm::{
+    Database, DatabaseRef, bytecode::Bytecode, primitives::KECCAK_EMPTY, state::AccountInfo,
+};
 use std::sync::{Arc, OnceLock};
 
 /// Blocks below the persisted head down to which a side chain may leave. The state there is made

@@ -102,12 +102,12 @@ impl HashedPostState {
             if let Some(info) = info {
                 state.accounts.insert(address, info);
             }
-            if let Some((wiped, slots)) = storage {
+            if let Some(ChangedStorage { wiped, slots }) = storage {
                 if !wiped {
-                    let old = slots.iter().map(|(slot, old, _)| (*slot, *old));
+                    let old = slots.iter().map(|slot| (slot.key, slot.old));
                     replaced.insert(address, old.collect());
                 }
-                let slots = slots.into_iter().map(|(slot, _, new)| (slot, new)).collect();
+                let slots = slots.iter().map(|slot| (slot.key, slot.new)).collect();
                 state.storages.insert(address, HashedStorage { wiped, slots });
             }
         }
@@ -138,9 +138,19 @@ fn changed_info(account: &BundleAccount) -> Option<Option<HashedAccount>> {
     account.is_info_changed().then(|| account.info.as_ref().map(HashedAccount::from))
 }
 
-/// Whether the account's storage goes as a whole, and its changed slots with their old and new
-/// values; nothing when nothing changes.
-fn changed_storage(account: &BundleAccount) -> Option<(bool, Vec<(B256, U256, U256)>)> {
+struct ChangedStorage {
+    wiped: bool,
+    slots: Vec<ChangedSlot>,
+}
+
+struct ChangedSlot {
+    key: B256,
+    old: U256,
+    new: U256,
+}
+
+/// The account's storage changes, or nothing when there are none.
+fn changed_storage(account: &BundleAccount) -> Option<ChangedStorage> {
     let wiped = account.was_destroyed();
     let changed: Vec<_> = account
         .storage
@@ -157,12 +167,13 @@ fn changed_storage(account: &BundleAccount) -> Option<(bool, Vec<(B256, U256, U2
     let slots = changed
         .par_iter()
         .with_min_len(64)
-        .map(|(key, slot)| {
-            let old = slot.previous_or_original_value;
-            (keccak256(B256::from(**key)), old, slot.present_value)
+        .map(|(key, slot)| ChangedSlot {
+            key: keccak256(B256::from(**key)),
+            old: slot.previous_or_original_value,
+            new: slot.present_value,
         })
         .collect();
-    Some((wiped, slots))
+    Some(ChangedStorage { wiped, slots })
 }
 
 #[cfg(test)]

@@ -80,8 +80,10 @@ impl Attempts {
     ) -> Result<Option<Attempt>, ForkchoiceError> {
         let started = Instant::now();
         let BuildInput { parent: header, next, forced, .. } = &job.input;
-        let mut state =
-            State::builder().with_database(ExecutionState::new(parent)).with_bundle_update().build();
+        let mut state = State::builder()
+            .with_database(ExecutionState::new(parent))
+            .with_bundle_update()
+            .build();
         let number = header.number + 1;
         let refused = |error| refused(number, error);
         let evm = &self.importer.evm;
