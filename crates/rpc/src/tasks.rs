@@ -1,23 +1,29 @@
 //! Threads for calls that are heavy.
 
 use crate::{RpcConfig, RpcError};
-use std::sync::Arc;
-use tokio::{sync::Semaphore, task::spawn_blocking};
+use parking_lot::Mutex;
+use std::{
+    collections::VecDeque,
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
+use tokio::{sync::oneshot, task::spawn_blocking};
 use tracing::error;
 
 /// Runs heavy calls on threads of their own, a bounded number at a time, so that they neither hold
 /// up the light ones nor each other's memory. Who comes when all are busy waits.
 #[derive(Debug, Clone)]
 pub(crate) struct Tasks {
-    heavy: Arc<Semaphore>,
-    tracing: Arc<Semaphore>,
+    heavy: Arc<Pool>,
+    tracing: Arc<Pool>,
 }
 
 impl Tasks {
     pub(crate) fn new(config: &RpcConfig) -> Self {
         Self {
-            heavy: Arc::new(Semaphore::new(config.max_heavy_calls.max(1))),
-            tracing: Arc::new(Semaphore::new(config.max_tracing_calls.max(1))),
+            heavy: Pool::new(config.max_heavy_calls),
+            tracing: Pool::new(config.max_tracing_calls),
         }
     }
 
@@ -26,7 +32,7 @@ impl Tasks {
         &self,
         work: impl FnOnce() -> Result<T, RpcError> + Send + 'static,
     ) -> Result<T, RpcError> {
-        run(&self.heavy, work).await
+        self.heavy.run(work).await
     }
 
     /// Runs a call that traces whole blocks.
@@ -34,28 +40,85 @@ impl Tasks {
         &self,
         work: impl FnOnce() -> Result<T, RpcError> + Send + 'static,
     ) -> Result<T, RpcError> {
-        run(&self.tracing, work).await
+        self.tracing.run(work).await
     }
 }
 
-async fn run<T: Send + 'static>(
-    permits: &Arc<Semaphore>,
-    work: impl FnOnce() -> Result<T, RpcError> + Send + 'static,
-) -> Result<T, RpcError> {
-    let Ok(permit) = permits.clone().acquire_owned().await else {
-        return Err(RpcError::internal("server is shutting down"));
-    };
-    // The permit goes with the work: a caller who hangs up does not make room for another while
-    // the work is still being done.
-    let done = spawn_blocking(move || {
-        let result = work();
-        drop(permit);
-        result
-    });
-    done.await.unwrap_or_else(|failure| {
-        error!(target: "ascribe::rpc", %failure, "A method handler crashed");
-        Err(RpcError::internal("method handler crashed"))
-    })
+type Job = Box<dyn FnOnce() + Send>;
+
+/// Does jobs in the order they come, some at a time.
+///
+/// A worker that is done takes the next job itself. Only where there are fewer workers than there
+/// may be is a thread woken for a job, so that short ones cost no more the more of them there are.
+struct Pool {
+    jobs: Mutex<Jobs>,
+    max_workers: usize,
+}
+
+#[derive(Default)]
+struct Jobs {
+    waiting: VecDeque<Job>,
+    workers: usize,
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Jobs { waiting, workers } = &*self.jobs.lock();
+        f.debug_struct("Pool")
+            .field("waiting", &waiting.len())
+            .field("workers", workers)
+            .field("max_workers", &self.max_workers)
+            .finish()
+    }
+}
+
+impl Pool {
+    fn new(max_workers: usize) -> Arc<Self> {
+        Arc::new(Self { jobs: Mutex::default(), max_workers: max_workers.max(1) })
+    }
+
+    async fn run<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce() -> Result<T, RpcError> + Send + 'static,
+    ) -> Result<T, RpcError> {
+        let (answer, answered) = oneshot::channel();
+        self.submit(Box::new(move || {
+            // A caller who hung up while waiting for a turn wants nothing any more.
+            if !answer.is_closed() {
+                // One who hangs up now is not told.
+                let _ = answer.send(catch_unwind(AssertUnwindSafe(work)));
+            }
+        }));
+        answered.await.ok().and_then(Result::ok).unwrap_or_else(|| {
+            error!(target: "ascribe::rpc", "A method handler crashed");
+            Err(RpcError::internal("method handler crashed"))
+        })
+    }
+
+    fn submit(self: &Arc<Self>, job: Job) {
+        let mut jobs = self.jobs.lock();
+        jobs.waiting.push_back(job);
+        if jobs.workers < self.max_workers {
+            jobs.workers += 1;
+            drop(jobs);
+            let pool = self.clone();
+            spawn_blocking(move || {
+                while let Some(job) = pool.next() {
+                    job();
+                }
+            });
+        }
+    }
+
+    /// The next job for a worker, who ends when there is none.
+    fn next(&self) -> Option<Job> {
+        let mut jobs = self.jobs.lock();
+        let job = jobs.waiting.pop_front();
+        if job.is_none() {
+            jobs.workers -= 1;
+        }
+        job
+    }
 }
 
 #[cfg(test)]
@@ -94,10 +157,34 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn who_gave_up_waiting_is_passed_over() {
+        let tasks = tasks(1);
+        let (go, gone) = std::sync::mpsc::channel::<()>();
+        let first = tokio::spawn({
+            let tasks = tasks.clone();
+            async move { tasks.heavy(move || Ok(gone.recv().is_ok())).await }
+        });
+        while tasks.heavy.jobs.lock().workers == 0 {
+            tokio::task::yield_now().await;
+        }
+        let ran = Arc::new(AtomicUsize::new(0));
+        let count = |ran: &Arc<AtomicUsize>| {
+            let ran = ran.clone();
+            tasks.heavy(move || Ok(ran.fetch_add(1, Ordering::SeqCst)))
+        };
+        let soon = std::time::Duration::from_millis(5);
+        assert!(tokio::time::timeout(soon, count(&ran)).await.is_err());
+        go.send(()).expect("the first waits");
+        assert!(first.await.expect("the task ends").expect("the call succeeds"));
+        assert_eq!(count(&ran).await.expect("the call succeeds"), 0);
+    }
+
+    #[tokio::test]
     async fn a_crash_is_an_answer() {
-        let answer = tasks(1).heavy(|| -> Result<(), _> { panic!("on purpose") }).await;
+        let tasks = tasks(1);
+        let answer = tasks.heavy(|| -> Result<(), _> { panic!("on purpose") }).await;
         let error = answer.expect_err("the call crashed");
         assert_eq!((error.code(), error.message()), (-32603, "method handler crashed"));
-        assert!(tasks(1).heavy(|| Ok(())).await.is_ok());
+        assert!(tasks.heavy(|| Ok(())).await.is_ok(), "the worker lives on");
     }
 }
