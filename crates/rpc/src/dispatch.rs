@@ -28,7 +28,7 @@ const MAX_METHOD_NAME: usize = 2048;
 const NULL_ID: &str = r#"{"jsonrpc":"2.0","id":null"#;
 
 /// Executes requests on a set of methods.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Dispatcher {
     pub(crate) methods: Methods,
     pub(crate) limits: Limits,

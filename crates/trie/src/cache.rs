@@ -178,9 +178,7 @@ impl<R> Cached<R> {
     pub const fn inner(&self) -> &R {
         &self.reader
     }
-}
 
-impl<R> Cached<R> {
     /// Looks things up in a table, reads those it does not have, and puts them there.
     fn get_or_read<W: Clone, V: Cacheable>(
         &self,
