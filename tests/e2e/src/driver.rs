@@ -1,6 +1,6 @@
 //! A consensus client in a few lines.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, thread::sleep, time::Duration};
 
 use alloy_eips::eip2718::Encodable2718;
 use alloy_primitives::{Address, B64, B256, Bytes, TxKind, U256, address, hex, keccak256};
@@ -14,6 +14,9 @@ use crate::{
 
 /// Seconds between blocks.
 const BLOCK_TIME: u64 = 2;
+
+/// How long a node may fill a block from its pool: one that is fetched at once has what got into it.
+const FILLING: Duration = Duration::from_millis(500);
 
 /// A block as a consensus client sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -268,7 +271,10 @@ impl Driver {
     pub fn extend_from_pool(&mut self) -> Result<Built, CallError> {
         let mut attributes = self.attributes(self.head(), Vec::new());
         attributes.no_tx_pool = None;
-        self.extend_with(&attributes)
+        let id = self.start_build(self.head(), &attributes)?;
+        sleep(FILLING);
+        let built = self.finish_build(id)?;
+        self.make_head(built)
     }
 
     /// The same with attributes for a block on the head.
@@ -277,6 +283,10 @@ impl Driver {
     /// If any of this fails.
     pub fn extend_with(&mut self, attributes: &Attributes) -> Result<Built, CallError> {
         let built = self.build(self.head(), attributes)?;
+        self.make_head(built)
+    }
+
+    fn make_head(&mut self, built: Built) -> Result<Built, CallError> {
         self.import(&built)?;
         self.set_head(built.payload.block_hash)?;
         Ok(built)
