@@ -5,13 +5,13 @@
 
 use crate::{
     MadeNode, Node, NodeView,
-    keccak::Hasher,
     node::{BranchBuilder, BranchPatch, BranchView},
     plan::{Entry, Link, NewKind, NewLeaf, NewNode, Plan},
     rlp::{LeafValue, NodeRlp},
 };
 use alloy_primitives::{B256, keccak256};
 use alloy_trie::{EMPTY_ROOT_HASH, nodes::RlpNode};
+use ascribe_keccak::Hasher;
 use nybbles::Nibbles;
 use rayon::prelude::*;
 

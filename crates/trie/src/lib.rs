@@ -5,7 +5,6 @@ mod cache;
 mod error;
 mod hash;
 mod hashed;
-mod keccak;
 mod layer;
 mod load;
 mod memory;

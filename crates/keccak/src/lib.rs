@@ -1,21 +1,18 @@
-//! keccak256 of several messages at once.
-//!
-//! Nodes of one depth do not depend on each other, and hashing is most of what a state root costs.
-//! A vector register holds the same word of eight (AVX-512) or four (AVX2) sponges, so one run of
-//! the permutation serves as many messages. Without either, each message is hashed by itself.
+#![doc = include_str!("../README.md")]
 
 use alloy_primitives::{B256, keccak256};
 
 /// Messages hashed together.
-pub(crate) const LANES: usize = 8;
+pub const LANES: usize = 8;
 /// Bytes one permutation takes in.
-const RATE: usize = 136;
-/// The longest message is the RLP of a branch of sixteen hashes (532 bytes).
+pub const RATE: usize = 136;
+/// Blocks a message may have: the RLP of a branch of sixteen hashes (532 bytes) takes four.
 const MAX_BLOCKS: usize = 4;
 /// Bytes a message may have at most: the last block has room for the padding.
-const MAX_MESSAGE: usize = MAX_BLOCKS * RATE - 1;
+pub const MAX_MESSAGE: usize = MAX_BLOCKS * RATE - 1;
 
 /// Up to [`LANES`] messages that take the same number of blocks.
+#[derive(Debug)]
 struct Batch<T> {
     tags: [Option<T>; LANES],
     lengths: [usize; LANES],
@@ -25,13 +22,15 @@ struct Batch<T> {
 
 /// Gathers messages, hashes them when a batch is full, and hands out hashes under the messages'
 /// tags, in any order.
-pub(crate) struct Hasher<T> {
+#[derive(Debug)]
+pub struct Hasher<T> {
     /// By number of blocks, less one.
     batches: [Batch<T>; MAX_BLOCKS],
 }
 
 impl<T: Copy> Hasher<T> {
-    pub(crate) fn new() -> Box<Self> {
+    /// An empty one. It is large, so it comes boxed.
+    pub fn new() -> Box<Self> {
         Box::new(Self {
             batches: std::array::from_fn(|_| Batch {
                 tags: [None; LANES],
@@ -42,10 +41,12 @@ impl<T: Copy> Hasher<T> {
         })
     }
 
-    /// Takes a message of at most [`MAX_MESSAGE`] bytes.
+    /// Takes a message of at most [`MAX_MESSAGE`] bytes; `done` gets the hashes that this makes ready.
+    ///
+    /// # Panics
+    /// If the message is longer.
     #[inline]
-    pub(crate) fn push(&mut self, tag: T, message: &[u8], done: &mut impl FnMut(T, B256)) {
-        debug_assert!(message.len() <= MAX_MESSAGE);
+    pub fn push(&mut self, tag: T, message: &[u8], done: &mut impl FnMut(T, B256)) {
         let blocks = message.len() / RATE + 1;
         let batch = &mut self.batches[blocks - 1];
         let lane = batch.used;
@@ -59,7 +60,7 @@ impl<T: Copy> Hasher<T> {
     }
 
     /// Hashes what is left.
-    pub(crate) fn finish(&mut self, done: &mut impl FnMut(T, B256)) {
+    pub fn finish(&mut self, done: &mut impl FnMut(T, B256)) {
         for (at, batch) in self.batches.iter_mut().enumerate() {
             if batch.used > 0 {
                 batch.flush(at + 1, done);

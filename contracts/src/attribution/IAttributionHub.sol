@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity 0.8.15;
+
+import { IAttribution } from "./IAttribution.sol";
+
+/// @title IAttributionHub
+/// @notice Registries of models, adapters, sources and operators; batches of records settled against them; payouts
+///         claimed by those they go to.
+interface IAttributionHub {
+    /// @notice A payout to claim.
+    /// @param list The payout list: a batch's number, or that of a merged list.
+    struct Claim {
+        uint256 list;
+        uint256 position;
+        uint256 payee;
+        uint256 amount;
+        bytes32[] proof;
+    }
+
+    event ModelRegistered(uint32 indexed model, address indexed owner);
+    event RatesSet(uint32 indexed model, IAttribution.Rates rates);
+    event ModelTransferred(uint32 indexed model, address indexed from, address indexed to);
+    event AdapterRegistered(
+        uint32 indexed model, uint32 indexed adapter, address indexed owner, bytes32 generation, bytes32 corpusRoot
+    );
+    event AdapterUpdated(uint32 indexed model, uint32 indexed adapter, bytes32 generation, bytes32 corpusRoot);
+    event AdapterTransferred(
+        uint32 indexed model, uint32 indexed adapter, address indexed from, address to
+    );
+    event SourceSet(uint32 indexed model, uint32 indexed adapter, uint32 indexed source, address payee);
+    event OperatorRegistered(address indexed operator, uint256 bond);
+    event BondChanged(address indexed operator, uint256 bond);
+    event UnbondingStarted(address indexed operator, uint256 until);
+    event BondSlashed(address indexed operator, uint256 amount, address indexed to);
+    event BatchSettled(
+        uint256 indexed list,
+        uint32 indexed model,
+        address indexed operator,
+        uint64 sequence,
+        uint64 timeBase,
+        uint64 timeEnd,
+        uint32 records,
+        uint32 payouts,
+        uint64 promptTokens,
+        uint64 completionTokens,
+        uint128 total,
+        bytes32 recordRoot,
+        bytes32 payoutRoot,
+        bytes32 detailRoot
+    );
+    event PayoutsMerged(uint256 indexed list, uint256[] lists, uint32 payouts, uint128 total, bytes32 payoutRoot);
+    event Claimed(uint256 indexed list, uint256 position, uint256 indexed payee, address indexed to, uint256 amount);
+
+    error WrongChain(uint256 chainId);
+    error WrongHub(address hub);
+    error NotOperator(address operator);
+    error OperatorUnbonding(address operator);
+    error WrongSequence(uint64 expected, uint64 given);
+    error UnknownModel(uint32 model);
+    error UnknownAdapter(uint32 model, uint64 adapter);
+    error Underfunded(uint256 total, uint256 given);
+    error UnknownList(uint256 list);
+    error ListMerged(uint256 list);
+    error AlreadyClaimed(uint256 list, uint256 position);
+    error InvalidProof();
+    error UnknownPayee(uint256 payee);
+    error NotOwner();
+    error PaymentFailed(address to);
+
+    /// @notice The version, by semantic versioning.
+    function version() external view returns (string memory);
+
+    function registerModel(IAttribution.Rates calldata rates) external returns (uint32 model);
+    function setRates(uint32 model, IAttribution.Rates calldata rates) external;
+    function transferModel(uint32 model, address to) external;
+    /// @notice Only the model's owner registers adapters of it, for `owner`.
+    function registerAdapter(uint32 model, address owner, bytes32 generation, bytes32 corpusRoot)
+        external
+        returns (uint32 adapter);
+    function updateAdapter(uint32 model, uint32 adapter, bytes32 generation, bytes32 corpusRoot) external;
+    function transferAdapter(uint32 model, uint32 adapter, address to) external;
+    /// @notice The adapter's owner names the payees of sources that have none; from `first` on.
+    function setSources(uint32 model, uint32 adapter, uint32 first, address[] calldata payees) external;
+    /// @notice A source's payee hands it on.
+    function transferSource(uint32 model, uint32 adapter, uint32 source, address to) external;
+
+    function registerOperator() external payable;
+    function addBond() external payable;
+    function startUnbonding() external;
+    function withdrawBond() external;
+    function slash(address operator, uint256 amount, address to) external;
+
+    /// @notice Settles a batch. The caller is its operator and pays its fees; what is more comes back.
+    function submitBatch(bytes calldata batch) external payable returns (uint256 list);
+    /// @notice Pays out to the payee, whoever calls.
+    function claim(Claim calldata claim_) external;
+    function claimMany(Claim[] calldata claims) external;
+    /// @notice Makes one list of several, without what is claimed of them. Anyone may.
+    function mergePayouts(uint256[] calldata lists, bytes[] calldata payouts) external returns (uint256 list);
+
+    /// @notice Who a payee is now; zero if nobody yet.
+    function payeeOf(uint256 payee) external view returns (address);
+    function isClaimed(uint256 list, uint256 position) external view returns (bool);
+    function listOf(uint256 list)
+        external
+        view
+        returns (bytes32 payoutRoot, bytes32 recordRoot, uint128 unclaimed, uint32 payouts, bool merged);
+}

@@ -1,0 +1,22 @@
+#![doc = include_str!("../README.md")]
+
+mod batch;
+mod codec;
+mod detail;
+mod error;
+mod gas;
+mod header;
+pub mod merkle;
+mod payout;
+mod record;
+mod settle;
+
+pub use batch::Batch;
+pub use codec::{Column, Columns, Fault};
+pub use detail::Detail;
+pub use error::{DecodeError, EncodeError, OutOfGas};
+pub use gas::{GasSchedule, Meter};
+pub use header::{HEADER_LENGTH, Header, MAX_BATCH_LENGTH, MAX_RECORDS, VERSION};
+pub use payout::{Payee, Payout, Payouts, Rates, RatesError};
+pub use record::{MAX_SHARES, MAX_TOKENS, Record, RecordError, Share, WHOLE};
+pub use settle::{SettleError, Settled, record_leaves, settle};
