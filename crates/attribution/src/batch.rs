@@ -126,6 +126,7 @@ pub(crate) mod tests {
         let sources = prop::collection::vec(index(), 1..=MAX_SHARES);
         let cuts = prop_oneof![
             Just(Vec::new()),
+            Just((1..MAX_SHARES as u32).map(|at| WHOLE - at).collect()),
             Just((1..MAX_SHARES as u32).map(|at| at * 625).collect()),
             prop::collection::vec(1..WHOLE, 15),
         ];

@@ -166,6 +166,12 @@ pub struct Payouts {
 }
 
 impl Payouts {
+    /// Payouts in order of payees, each once, none of nothing.
+    pub(crate) fn new(list: Vec<Payout>) -> Self {
+        debug_assert!(list.is_sorted_by(|one, other| one.payee.key() < other.payee.key()));
+        Self { list }
+    }
+
     /// The payouts of a batch.
     ///
     /// Amounts are added up exactly, in 1/1,000 wei and 1/10,000 of them, and rounded down once per payee.

@@ -17,6 +17,9 @@ const PARTS: usize = 16;
 static STARTS: LazyLock<[[u32; PARTS + 1]; MAX_SHARES + 1]> = LazyLock::new(|| {
     std::array::from_fn(|shares| {
         std::array::from_fn(|part| {
+            if part == PARTS {
+                return 65_536;
+            }
             if shares < 2 {
                 return 0;
             }
