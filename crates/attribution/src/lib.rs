@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod abi;
 mod batch;
 mod codec;
 mod detail;

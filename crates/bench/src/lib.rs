@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod attribution;
 mod bars;
 mod baseline;
 mod build;
@@ -12,6 +13,7 @@ mod rpc;
 mod state_root;
 mod workload;
 
+pub use attribution::AttributionArgs;
 pub use build::BuildArgs;
 pub use error::BenchError;
 pub use execute::ExecuteArgs;
@@ -32,6 +34,8 @@ pub enum BenchCommand {
     StateRoot(StateRootArgs),
     /// Requests a second, against anvil with the same chain
     Rpc(RpcArgs),
+    /// Bytes, time and gas that a record of attribution takes
+    Attribution(AttributionArgs),
 }
 
 /// Measures, and prints a table or, with `--json`, one object.
@@ -45,6 +49,7 @@ pub fn run(command: &BenchCommand) -> Result<(), BenchError> {
         BenchCommand::Build(args) => (runtime.block_on(build::run(args))?, args.json),
         BenchCommand::StateRoot(args) => (state_root::run(args)?, args.json),
         BenchCommand::Rpc(args) => (rpc::run(args, &runtime)?, args.json),
+        BenchCommand::Attribution(args) => (attribution::run(args)?, args.json),
     };
     report.print(json);
     Ok(())

@@ -9,11 +9,13 @@ use serde_json::{Map, Value};
 pub(crate) struct Report {
     title: &'static str,
     rows: Vec<(String, Vec<(&'static str, f64)>)>,
+    figures: Vec<(String, f64)>,
+    notes: Vec<String>,
 }
 
 impl Report {
     pub(crate) const fn new(title: &'static str) -> Self {
-        Self { title, rows: Vec::new() }
+        Self { title, rows: Vec::new(), figures: Vec::new(), notes: Vec::new() }
     }
 
     /// Adds a row. All rows have the same columns.
@@ -21,7 +23,17 @@ impl Report {
         self.rows.push((name.into(), columns));
     }
 
-    /// One line with one object: keys are `row_column`.
+    /// Adds a number that stands for itself.
+    pub(crate) fn figure(&mut self, name: impl Into<String>, value: f64) {
+        self.figures.push((name.into(), value));
+    }
+
+    /// Adds a line for people.
+    pub(crate) fn note(&mut self, note: String) {
+        self.notes.push(note);
+    }
+
+    /// One line with one object: keys are `row_column`, then the names of figures.
     pub(crate) fn json(&self) -> String {
         let mut object = Map::new();
         object.insert("cores".into(), cores().into());
@@ -30,14 +42,30 @@ impl Report {
                 object.insert(format!("{}_{column}", row.replace('-', "_")), rounded(*value));
             }
         }
+        for (name, value) in &self.figures {
+            object.insert(name.clone(), rounded(*value));
+        }
         Value::Object(object).to_string()
     }
 
-    /// A table with one line a row.
+    /// A table with one line a row, then one line a figure, then notes.
     pub(crate) fn table(&self) -> String {
-        let Some((_, columns)) = self.rows.first() else { return self.title.to_owned() };
+        let mut out = format!("{} ({} cores)", self.title, cores());
+        out += &self.rows_table();
+        let width = self.figures.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
+        for (name, value) in &self.figures {
+            out += &format!("\n{:width$}  {:>12}", name.replace('_', " "), number(*value));
+        }
+        for note in &self.notes {
+            out += &format!("\n{note}");
+        }
+        out
+    }
+
+    fn rows_table(&self) -> String {
+        let Some((_, columns)) = self.rows.first() else { return String::new() };
         let first = self.rows.iter().map(|(name, _)| name.len()).max().unwrap_or_default().max(8);
-        let mut out = format!("{} ({} cores)\n{:first$}", self.title, cores(), "");
+        let mut out = format!("\n{:first$}", "");
         for (column, _) in columns {
             out += &format!("  {:>12}", column.replace('_', " "));
         }

@@ -1,7 +1,7 @@
 //! The EVM of this chain, block by block.
 
 use crate::{
-    ConsensusError, EstimatedSize, ExecutionError, InvalidTx,
+    ConsensusError, EstimatedSize, ExecutionError, InvalidTx, attribution,
     builder::BlockBuilder,
     evm::AscribeEvm,
     executor::{self, BlockExecutor},
@@ -77,9 +77,10 @@ pub struct EvmConfig {
 }
 
 impl EvmConfig {
-    /// The EVM of `spec`'s chain.
+    /// The EVM of `spec`'s chain, with the attribution precompile if the chain has a time for it.
     pub fn new(spec: Arc<ChainSpec>) -> Self {
-        Self::with_factory(spec, AscribeEvmFactory::default())
+        let scheduled = spec.attribution_time().map(attribution).into_iter().collect();
+        Self::with_factory(spec, AscribeEvmFactory::new(scheduled))
     }
 
     /// The EVM of `spec`'s chain with precompiles of its own.

@@ -96,7 +96,7 @@ fn log_normal(mean: f64, deviation: f64, most: f64, rng: &mut impl Rng) -> u32 {
     // Box and Muller.
     let (radius, angle) = (1.0 - rng.random::<f64>(), rng.random::<f64>());
     let normal = (-2.0 * radius.ln()).sqrt() * (std::f64::consts::TAU * angle).cos();
-    (mean + deviation * normal).exp().clamp(1.0, most) as u32
+    deviation.mul_add(normal, mean).exp().clamp(1.0, most) as u32
 }
 
 /// Item k - 1 of `n` with probability in proportion to `1 / k^exponent`.
