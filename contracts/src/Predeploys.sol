@@ -7,4 +7,7 @@ library Predeploys {
     address internal constant DEPOSITOR = 0xDeaDDEaDDeAdDeAdDEAdDEaddeAddEAdDEAd0001;
     address internal constant L1_BLOCK = 0x4200000000000000000000000000000000000015;
     address internal constant L2_TO_L1_MESSAGE_PASSER = 0x4200000000000000000000000000000000000016;
+    address internal constant ATTRIBUTION_HUB = 0x4200000000000000000000000000000000000a77;
+    /// @notice Not a predeploy but a precompile: see `IAttribution`.
+    address internal constant ATTRIBUTION = 0x0000000000000000000000000000000000000A77;
 }
