@@ -4,16 +4,42 @@ pragma solidity 0.8.15;
 /// @notice The cheat codes of forge that the tests use.
 interface Vm {
     function assume(bool _condition) external pure;
+    function chainId(uint256 _id) external;
+    function contains(string calldata _text, string calldata _part) external pure returns (bool);
     function deal(address _account, uint256 _wei) external;
     function etch(address _account, bytes calldata _code) external;
     function expectRevert(bytes calldata _reason) external;
     function expectRevert(bytes4 _error) external;
     function expectEmit() external;
+    function expectRevert() external;
     function fee(uint256 _baseFee) external;
+    function keyExistsJson(string calldata _json, string calldata _path) external view returns (bool);
     function load(address _account, bytes32 _slot) external view returns (bytes32);
+    function parseJsonBytes(string calldata _json, string calldata _path) external pure returns (bytes memory);
+    function parseJsonBytes32(string calldata _json, string calldata _path) external pure returns (bytes32);
+    function parseJsonBytes32Array(string calldata _json, string calldata _path)
+        external
+        pure
+        returns (bytes32[] memory);
+    function parseJsonBytesArray(string calldata _json, string calldata _path)
+        external
+        pure
+        returns (bytes[] memory);
+    function parseJsonString(string calldata _json, string calldata _path)
+        external
+        pure
+        returns (string memory);
+    function parseJsonUint(string calldata _json, string calldata _path) external pure returns (uint256);
+    function parseJsonUintArray(string calldata _json, string calldata _path)
+        external
+        pure
+        returns (uint256[] memory);
     function prank(address _sender) external;
     function prank(address _sender, address _origin) external;
+    function readFile(string calldata _path) external view returns (string memory);
     function store(address _account, bytes32 _slot, bytes32 _value) external;
+    function toString(uint256 _value) external pure returns (string memory);
+    function warp(uint256 _time) external;
 }
 
 /// @notice What forge runs: contracts with functions that begin with `test`.
