@@ -687,7 +687,7 @@ def check(path: str) -> str:
             try:
                 check_one(vector)
             except (Invalid, Mismatch) as error:
-                raise Mismatch(f"{kind} {index} {vector.get('name', '')}: {error}") from error
+                raise Mismatch(f"{kind} {vector.get('name', index)}: {error}") from error
         counts.append(len(vectors[kind]))
     return "attribution: {} batches, {} of another kind, {} merges, {} sets of details".format(*counts)
 
@@ -713,7 +713,7 @@ def main(arguments: list[str]) -> int:
             print(json.dumps(batch.header_json()))
             for record in batch.records:
                 print(json.dumps(record.to_json()))
-    except (Invalid, Mismatch, OSError, ValueError) as error:
+    except (Invalid, Mismatch, OSError) as error:
         print(f"attribution: {error}", file=sys.stderr)
         return 1
     return 0
