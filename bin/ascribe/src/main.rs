@@ -2,6 +2,7 @@
 
 use std::{error::Error, ffi::OsString, process::ExitCode};
 
+use ascribe_attribution_client::AttributionCommand;
 use ascribe_bench::BenchCommand;
 use ascribe_node::{
     args::{DatadirArgs, DbArgs, NodeArgs, ObserveArgs},
@@ -37,6 +38,9 @@ enum Command {
     /// Look after a database that no node has open
     #[command(subcommand)]
     Db(DbCommand),
+    /// Batches of attribution records
+    #[command(subcommand)]
+    Attribution(AttributionCommand),
     /// Measure this machine: a table, or with --json one object
     #[command(subcommand)]
     Bench(BenchCommand),
@@ -150,6 +154,7 @@ fn run(command: Command) -> Result<(), Box<dyn Error>> {
             logging::start(&it.observe)?;
             println!("head is {}", database::unwind(&it.datadir, &it.db, to)?);
         }
+        Command::Attribution(command) => ascribe_attribution_client::run(&command)?,
         Command::Bench(command) => ascribe_bench::run(&command)?,
     }
     Ok(())
