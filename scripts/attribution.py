@@ -23,6 +23,7 @@ VERSION = 1
 MOST_BYTES = 524_288
 MOST_RECORDS = 65_536
 WHOLE = 10_000
+MAX_WORDS = 65_536
 """What the weights of a record, and the shares of rates, add up to."""
 
 
@@ -255,7 +256,7 @@ class Words:
 
     def __init__(self, columns: Columns, uses: int) -> None:
         count = Numbers(32).read(columns) + 1
-        if count > uses:
+        if count > min(uses, MAX_WORDS):
             columns.refuse(f"{count} different indices for {uses} uses")
         steps, self.words = Numbers(32), []
         for _ in range(count):

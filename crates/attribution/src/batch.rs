@@ -46,7 +46,11 @@ impl Batch {
         if self.header.time_base.checked_add(before.into()).is_none() {
             return Err(EncodeError::TimeOverflow);
         }
-        Ok(Columns::new(&self.records))
+        let columns = Columns::new(&self.records);
+        match columns.source_words.len() {
+            sources if sources > codec::MAX_WORDS => Err(EncodeError::Sources(sources)),
+            _ => Ok(columns),
+        }
     }
 
     /// The bytes of the batch: there is only one way to write it.
@@ -240,6 +244,34 @@ pub(crate) mod tests {
         assert_eq!(Batch::decode(&bytes).expect("a batch"), batch);
         batch.header.time_base = u64::MAX;
         assert_eq!(batch.encode(), Err(EncodeError::TimeOverflow));
+    }
+
+    #[test]
+    fn different_sources_are_bounded() {
+        let shares = |record: u32| {
+            (0..16).map(|at| Share { source: record * 16 + at, weight: 625 }).collect()
+        };
+        let mut batch = one(plain());
+        batch.records = (0..4_096).map(|at| Record { shares: shares(at), ..plain() }).collect();
+        let bytes = batch.encode().expect("65,536 of them");
+        assert_eq!(Batch::decode(&bytes).expect("a batch"), batch);
+        batch.records[0].shares[0].source = u32::MAX - 1;
+        batch.records[0].shares.sort_by_key(|share| share.source);
+        batch.records.push(Record { shares: shares(5_000), ..plain() });
+        assert_eq!(batch.encode(), Err(EncodeError::Sources(65_552)));
+    }
+
+    /// 126 bytes that announce a million shares with as many different sources, each of which would halve a million
+    /// counts.
+    #[test]
+    fn few_bytes_do_not_make_much_work() {
+        const BATCH: &[u8] = &alloy_primitives::hex!(
+            "010000000000000385000000000000000000000000000000000000007700000000a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1"
+            "a1a1a1a1a10000000000000000000000006ab13b80000000000000000000000000000000000000000000000000000000"
+            "00000000000001000000000011810841ed48b4e592318ce603867878902a"
+        );
+        let (column, fault) = (crate::Column::Source, crate::Fault::TooManyWords);
+        assert_eq!(Batch::decode(BATCH), Err(DecodeError::Column { column, fault }));
     }
 
     #[test]

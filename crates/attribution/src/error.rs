@@ -1,6 +1,9 @@
 //! What is wrong with a batch.
 
-use crate::{Column, Fault, MAX_BATCH_LENGTH, MAX_RECORDS, RecordError, header::HEADER_LENGTH};
+use crate::{
+    Column, Fault, MAX_BATCH_LENGTH, MAX_RECORDS, RecordError, codec::MAX_WORDS,
+    header::HEADER_LENGTH,
+};
 
 /// The gas does not suffice for what is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -21,6 +24,9 @@ pub enum EncodeError {
         /// What is wrong with it.
         error: RecordError,
     },
+    /// Too many different sources.
+    #[error("{0} different sources, a batch has at most {MAX_WORDS}")]
+    Sources(usize),
     /// The last record's time does not fit 64 bits.
     #[error("the time base and a record's time exceed 64 bits")]
     TimeOverflow,

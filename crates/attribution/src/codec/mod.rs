@@ -13,6 +13,7 @@ mod words;
 
 pub(crate) use columns::TOKEN_BITS;
 pub use columns::{Column, Columns};
+pub(crate) use words::MAX_WORDS;
 
 use crate::{DecodeError, OutOfGas};
 use frequencies::Frequencies;
@@ -37,8 +38,8 @@ pub enum Fault {
     /// A time that does not fit its type.
     #[error("a time beyond 2^32 seconds after the base")]
     TimeTooLarge = 5,
-    /// More different indices than uses of them.
-    #[error("more different indices than there are uses of them")]
+    /// More different indices than uses of them, or than 65,536.
+    #[error("more different indices than there are uses of them, or than 65,536")]
     TooManyWords = 6,
     /// An index of more than 32 bits.
     #[error("an index of more than 32 bits")]

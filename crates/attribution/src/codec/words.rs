@@ -2,12 +2,15 @@
 
 use super::{Coder, Fault, number::Numbers};
 
-/// Codes an ascending list without repetition of at most `most` words: how many, the first, and the
-/// gaps between them. Symbols stand for places in this list, so that a model is never larger than
+/// Words a list has at most. Halving counts takes a step for each; with so few it stays rare.
+pub(crate) const MAX_WORDS: usize = 1 << 16;
+
+/// Codes an ascending list without repetition of words that are used `uses` times: how many, the first,
+/// and the gaps between them. Symbols stand for places in this list, so that a model is never larger than
 /// what the batch uses, whatever the indices are.
-pub(crate) fn code(words: &mut Vec<u32>, most: usize, coder: &mut impl Coder) -> Result<(), Fault> {
+pub(crate) fn code(words: &mut Vec<u32>, uses: usize, coder: &mut impl Coder) -> Result<(), Fault> {
     let count = Numbers::new(32).code(coder, || words.len() as u32 - 1)? as usize + 1;
-    if count > most {
+    if count > uses.min(MAX_WORDS) {
         return Err(Fault::TooManyWords);
     }
     words.resize(count, 0);
