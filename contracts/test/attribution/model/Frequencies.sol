@@ -78,7 +78,7 @@ library Frequencies {
         returns (uint256[] memory words)
     {
         uint256 count = nextNumber(forNumbers(32), reader) + 1;
-        if (count > most) reader.fail(Fault.TooManyWords);
+        if (count > most || count > 65_536) reader.fail(Fault.TooManyWords);
         words = new uint256[](count);
         Table memory gaps = forNumbers(32);
         uint256 least;
