@@ -66,7 +66,7 @@ contract AttributionInvariants is Test {
     }
 
     function _bonds() private view returns (uint256 bonds) {
-        for (uint256 i; i < handler.bondCount(); ++i) {
+        for (uint256 i; i < handler.operatorCount(); ++i) {
             bonds += handler.checkOperator(i);
         }
     }

@@ -18,13 +18,13 @@ abstract contract HubFixture is Vectors {
     AttributionHub internal hub = AttributionHub(Predeploys.ATTRIBUTION_HUB);
     AttributionModel internal precompile = AttributionModel(Predeploys.ATTRIBUTION);
 
-    address internal constant PROXY_ADMIN = address(0xad);
-    address internal constant OWNER = address(0x0a);
-    address internal constant MODEL_OWNER = address(0x10);
-    address internal constant ADAPTER_OWNER = address(0x11);
-    address internal constant SOURCE_PAYEE = address(0x12);
-    address internal constant OPERATOR = address(0x13);
-    address internal constant STRANGER = address(0x14);
+    address internal constant PROXY_ADMIN = address(0x10ad);
+    address internal constant OWNER = address(0x100a);
+    address internal constant MODEL_OWNER = address(0x1010);
+    address internal constant ADAPTER_OWNER = address(0x1011);
+    address internal constant SOURCE_PAYEE = address(0x1012);
+    address internal constant OPERATOR = address(0x1013);
+    address internal constant STRANGER = address(0x1014);
 
     uint256 internal constant MINIMUM_BOND = 1 ether;
     uint256 internal constant DELAY = 7 days;

@@ -39,11 +39,17 @@ contract HubHandler is HubFixture {
     constructor() {
         setUp();
         bonds[OPERATOR] = MINIMUM_BOND;
-        // Half the adapters' sources have payees; of another model with other rates nobody has.
+        for (uint256 i = 1; i < ACTORS; ++i) {
+            _registerOperator(_actor(i), i * MINIMUM_BOND);
+            bonds[_actor(i)] = i * MINIMUM_BOND;
+        }
+        // Another model, with other rates, whose sources have no payees yet.
         IAttribution.Rates memory rates = _someRates();
-        (rates.sourceShare, rates.operatorShare) = (0, 5500);
+        (rates.sourceShare, rates.operatorShare) = (500, 5000);
+        vm.prank(MODEL_OWNER);
         hub.registerModel(rates);
         for (uint256 i; i < ADAPTERS; ++i) {
+            vm.prank(MODEL_OWNER);
             hub.registerAdapter(1, ADAPTER_OWNER, 0, 0);
         }
     }
@@ -194,7 +200,7 @@ contract HubHandler is HubFixture {
     // What owners do.
 
     function handOn(uint256 kind, uint32 number, uint256 to) external {
-        address next = to % 5 == 0 ? miser : address(uint160(0x100 + to % 5));
+        address next = to % 5 == 0 ? miser : address(uint160(0x2000 + to % 5));
         uint256 payee;
         bytes memory data;
         if (kind % 3 == 0) {
@@ -215,7 +221,7 @@ contract HubHandler is HubFixture {
     function nameSource(uint32 adapter, uint32 source, uint256 to) external {
         (adapter, source) = (adapter % 16, source % 32);
         address[] memory payees = new address[](1);
-        payees[0] = address(uint160(0x100 + to % 5));
+        payees[0] = address(uint160(0x2000 + to % 5));
         bool isFree = hub.payeeOf(Payees.ofSource(1, adapter, source)) == address(0);
         bytes memory data = abi.encodeCall(IAttributionHub.setSources, (1, adapter, source, payees));
         _expect(_call(ADAPTER_OWNER, 0, data), isFree);
@@ -264,7 +270,7 @@ contract HubHandler is HubFixture {
         eq(unclaimed, left);
     }
 
-    function bondCount() external pure returns (uint256) {
+    function operatorCount() external pure returns (uint256) {
         return ACTORS;
     }
 
