@@ -6,6 +6,7 @@ interface Vm {
     function assume(bool _condition) external pure;
     function chainId(uint256 _id) external;
     function contains(string calldata _text, string calldata _part) external pure returns (bool);
+    function cool(address _account) external;
     function deal(address _account, uint256 _wei) external;
     function etch(address _account, bytes calldata _code) external;
     function expectRevert(bytes calldata _reason) external;
