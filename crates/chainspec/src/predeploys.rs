@@ -50,3 +50,6 @@ pub const L2_DEV_FEATURE_FLAGS: Address = address!("4200000000000000000000000000
 pub const GOVERNANCE_TOKEN: Address = address!("4200000000000000000000000000000000000042");
 /// The precompile that settles batches of attribution records.
 pub const ATTRIBUTION: Address = address!("0000000000000000000000000000000000000a77");
+/// The contract that settles those batches, with registries of models, adapters, sources and operators. Outside the
+/// namespace of OP's predeploys, behind the same proxy.
+pub const ATTRIBUTION_HUB: Address = address!("4200000000000000000000000000000000000a77");

@@ -15,6 +15,7 @@ use std::{
 use ascribe_engine::DaLimits;
 use ascribe_rpc::Namespaces;
 use ascribe_storage::SyncPolicy;
+use ascribe_txpool::MAX_TX_SIZE;
 use clap::{ArgAction, Args, Command, FromArgMatches, ValueEnum};
 
 use crate::duration::parse_duration;
@@ -166,6 +167,9 @@ pub struct TxPoolArgs {
     /// Most transactions of one sender
     #[arg(long = "txpool.max-account-slots", value_name = "N", default_value_t = 16)]
     pub max_account_slots: usize,
+    /// Most bytes of one transaction
+    #[arg(long = "txpool.max-tx-input-bytes", value_name = "BYTES", default_value_t = MAX_TX_SIZE)]
+    pub max_tx_input_bytes: usize,
     /// Price rise that a replacement needs, in percent
     #[arg(long = "txpool.pricebump", value_name = "PERCENT", default_value_t = 10)]
     pub price_bump: u64,

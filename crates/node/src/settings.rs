@@ -93,6 +93,7 @@ impl From<&TxPoolArgs> for PoolConfig {
             max_account_slots: args.max_account_slots,
             price_bump: args.price_bump.into(),
             minimal_protocol_fee: args.minimal_protocol_fee,
+            max_tx_size: args.max_tx_input_bytes,
             lifetime: Duration::from_secs(args.lifetime),
             ..Self::default()
         }

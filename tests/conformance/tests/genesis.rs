@@ -56,6 +56,7 @@ const OURS: [&str; 9] = [
 /// The configuration that the official snapshot was made with, as far as it is one.
 fn official_config() -> DevnetConfig {
     let mut config = DevnetConfig::devnet();
+    config.forks.attribution = None;
     config.contracts.proxy_admin_owner = address!("90f79bf6eb2c4f870365e785982e1f101e93b906");
     config.contracts.fee_min_withdrawal = 10;
     config.contracts.l1_cross_domain_messenger =

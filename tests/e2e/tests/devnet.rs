@@ -1,136 +1,20 @@
 //! `ascribe devnet` as a user has it: an L1, a rollup on it, a restart, an end. Once with the official
 //! predeploys and once with ours, which have to say what the node charges.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-    time::Duration,
-};
+use std::{fs, path::PathBuf, process::Command};
 
 use alloy_primitives::{Address, B256, Bytes, TxKind, U64, U256, address, hex, keccak256};
 use ascribe_e2e::{
-    Account, Folder, Process, Rpc, ascribe_bin, find_program, find_stock, free_port, say,
-    send_signal, skip, wait_until,
+    Account, Devnet, DevnetSetup, PATIENCE, ascribe_bin, contracts, find_stock, say, send_signal,
+    skip, wait_until,
 };
 use serde_json::{Value, json};
 
-/// How long anything may take; the machine may be busy.
-const PATIENCE: Duration = Duration::from_secs(120);
 const CHAIN: u64 = 901;
-const L1_BLOCK: Address = address!("4200000000000000000000000000000000000015");
+/// `GasPriceOracle`.
 const ORACLE: Address = address!("420000000000000000000000000000000000000F");
+const L1_BLOCK: Address = address!("4200000000000000000000000000000000000015");
 const ETHER: u64 = 1_000_000_000_000_000_000;
-
-/// A devnet that runs.
-struct Devnet {
-    process: Process,
-    l2: Rpc,
-    l1: Rpc,
-    rollup: Rpc,
-    folder: PathBuf,
-}
-
-/// Ports and folder of a devnet, the same at every start.
-struct Setup {
-    folder: Folder,
-    ports: [u16; 5],
-    args: Vec<String>,
-}
-
-/// Where the contracts have been built.
-fn contracts() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../contracts"))
-}
-
-impl Setup {
-    /// `None`, said aloud, where there is no anvil.
-    fn new(test: &str, args: &[&str]) -> Option<Self> {
-        let Some(anvil) = find_program("anvil") else {
-            skip(test, "anvil is not there: run scripts/contracts build");
-            return None;
-        };
-        let mut args: Vec<String> = args.iter().map(|it| (*it).to_owned()).collect();
-        args.extend(["--anvil".to_owned(), anvil.display().to_string()]);
-        let ports = std::array::from_fn(|_| free_port());
-        Some(Self { folder: Folder::new(), ports, args })
-    }
-
-    fn command(&self) -> Command {
-        let mut command = Command::new(ascribe_bin());
-        command.args(["devnet", "--block-time", "1", "--color", "never", "--artifacts"]);
-        command.arg(contracts()).arg("--datadir").arg(self.folder.join("devnet"));
-        let flags = ["--http.port", "--ws.port", "--authrpc.port", "--rpc.port", "--l1.port"];
-        for (flag, port) in flags.iter().zip(self.ports) {
-            command.args([(*flag).to_owned(), port.to_string()]);
-        }
-        command.args(&self.args);
-        command
-    }
-
-    fn start(&self) -> Devnet {
-        let log = self.folder.join("devnet.log");
-        let before = fs::read_to_string(&log).unwrap_or_default().len();
-        let mut process = Process::spawn("ascribe devnet", self.command(), &log);
-        wait_until("the greeting", PATIENCE, || {
-            assert!(process.is_running(), "the devnet has ended: {}", process.output_end());
-            process.output()[before..].contains("Ctrl-C stops everything").then_some(())
-        });
-        let rpc = |port| Rpc::new(format!("http://127.0.0.1:{port}"));
-        let [http, _, _, rollup, l1] = self.ports;
-        Devnet {
-            process,
-            l2: rpc(http),
-            l1: rpc(l1),
-            rollup: rpc(rollup),
-            folder: self.folder.join("devnet"),
-        }
-    }
-}
-
-impl Devnet {
-    fn head(&self) -> u64 {
-        self.l2.call::<U64>("eth_blockNumber", json!([])).to()
-    }
-
-    fn wait_for_block(&self, number: u64) {
-        wait_until(&format!("block {number}"), PATIENCE, || (self.head() >= number).then_some(()));
-    }
-
-    /// Sends a transaction and waits for its receipt.
-    fn receipt(&self, raw: &Bytes) -> Value {
-        let hash: B256 = self.l2.call("eth_sendRawTransaction", json!([raw]));
-        wait_until("a receipt", PATIENCE, || {
-            let receipt: Value = self.l2.call("eth_getTransactionReceipt", json!([hash]));
-            (!receipt.is_null()).then_some(receipt)
-        })
-    }
-
-    /// A view function at a block: its answer's words.
-    fn view(&self, to: Address, signature: &str, args: &[u8], block: &Value) -> Vec<U256> {
-        let input = Bytes::from([&keccak256(signature)[..4], args].concat());
-        let answer: Bytes = self.l2.call("eth_call", json!([{"to": to, "input": input}, block]));
-        answer.chunks(32).map(U256::from_be_slice).collect()
-    }
-
-    /// A function of the oracle with one `bytes` argument.
-    fn oracle(&self, signature: &str, data: &[u8], block: &Value) -> U256 {
-        let mut args =
-            [U256::from(32), U256::from(data.len())].map(|it| it.to_be_bytes::<32>()).concat();
-        args.extend_from_slice(data);
-        args.resize(args.len().next_multiple_of(32), 0);
-        self.view(ORACLE, signature, &args, block)[0]
-    }
-
-    fn balance(&self, of: Address, block: &Value) -> U256 {
-        self.l2.call("eth_getBalance", json!([of, block]))
-    }
-
-    fn rollup_config(&self) -> Value {
-        let text = fs::read_to_string(self.folder.join("rollup.json")).expect("rollup.json");
-        serde_json::from_str(&text).expect("JSON")
-    }
-}
 
 fn quantity(value: &Value) -> U256 {
     serde_json::from_value(value.clone()).unwrap_or_else(|_| panic!("{value} is no quantity"))
@@ -299,7 +183,7 @@ fn official_predeploys() {
     };
     let state = PathBuf::from(vectors).join("op-nuts/karst_state.json");
     let state = state.to_str().expect("a path in UTF-8");
-    let Some(setup) = Setup::new(test, &["--predeploys", state]) else { return };
+    let Some(setup) = DevnetSetup::new(test, &["--predeploys", state]) else { return };
     let mut devnet = setup.start();
     check_fees(&devnet);
     devnet.wait_for_block(20);
@@ -312,7 +196,7 @@ fn official_predeploys() {
 #[test]
 fn a_devnet_lives_and_lives_again() {
     let test = "devnet";
-    let Some(setup) = Setup::new(test, &[]) else { return };
+    let Some(setup) = DevnetSetup::new(test, &[]) else { return };
     let mut devnet = setup.start();
     let greeting = devnet.process.output();
     for said in ["0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266", "chain id 901", "L1: chain 900"] {
@@ -376,7 +260,7 @@ fn op_geth_begins_with_our_genesis() {
         Ok(program) => program,
         Err(why) => return skip(test, &why),
     };
-    let Some(setup) = Setup::new(test, &[]) else { return };
+    let Some(setup) = DevnetSetup::new(test, &[]) else { return };
     // The last fork that op-geth knows.
     let toml = fs::read_to_string(contracts().join("../configs/devnet.toml")).expect("devnet.toml");
     fs::write(setup.folder.join("jovian.toml"), toml.replace("\nkarst = 0", "")).expect("written");
@@ -405,7 +289,7 @@ fn op_geth_begins_with_our_genesis() {
 
 #[test]
 fn what_is_wrong_is_told() {
-    let Some(setup) = Setup::new("devnet_refusals", &[]) else { return };
+    let Some(setup) = DevnetSetup::new("devnet_refusals", &[]) else { return };
     let refused = |args: &[&str]| {
         let output = setup.command().args(args).output().expect("started");
         assert!(!output.status.success());

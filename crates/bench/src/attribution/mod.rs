@@ -17,7 +17,7 @@ use ascribe_attribution::{
 use clap::{Args, ValueEnum};
 use std::{
     fs::File,
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, BufWriter, Write},
     path::PathBuf,
     time::Instant,
 };
@@ -50,6 +50,9 @@ pub struct AttributionArgs {
     /// their slowness
     #[arg(long)]
     calibrate: bool,
+    /// Write the records there instead, one JSON object a line
+    #[arg(long, value_name = "FILE", conflicts_with = "calibrate")]
+    write: Option<PathBuf>,
     /// Rounds
     #[arg(long, value_name = "N", default_value_t = 9)]
     rounds: usize,
@@ -98,6 +101,9 @@ pub(crate) fn run(args: &AttributionArgs) -> Result<Report, BenchError> {
         Some(path) => read(path)?,
         None => args.shape.workload().records(*SIZES.last().unwrap_or(&0)),
     };
+    if let Some(path) = &args.write {
+        return write(path, &records);
+    }
     let mut sizes: Vec<usize> = SIZES.into_iter().filter(|size| *size <= records.len()).collect();
     if sizes.is_empty() {
         sizes.push(records.len());
@@ -212,6 +218,19 @@ fn snake_case(name: &str) -> String {
         out.extend(letter.to_lowercase());
     }
     out
+}
+
+/// Writes records, one JSON object a line.
+fn write(path: &PathBuf, records: &[Record]) -> Result<Report, BenchError> {
+    let mut file = BufWriter::new(File::create(path)?);
+    for record in records {
+        serde_json::to_writer(&mut file, record).map_err(std::io::Error::from)?;
+        file.write_all(b"\n")?;
+    }
+    file.flush()?;
+    let mut report = Report::new("attribution: records written");
+    report.figure("records", records.len() as f64);
+    Ok(report)
 }
 
 /// Reads records, one JSON object a line.

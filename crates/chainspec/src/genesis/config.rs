@@ -31,6 +31,9 @@ pub struct DevnetConfig {
     pub rollup: FollowConfig,
     /// Settings of its predeploys.
     pub contracts: ContractConfig,
+    /// Settings of its attribution hub.
+    #[serde(default)]
+    pub attribution: AttributionConfig,
     /// Who has ether on it.
     #[serde(default)]
     pub accounts: Vec<DevAccount>,
@@ -141,6 +144,18 @@ pub struct ContractConfig {
     pub l1_erc721_bridge: Address,
 }
 
+/// `[attribution]`: how the hub begins, if there is a time for attribution.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AttributionConfig {
+    /// Who may pause the hub, set the terms of bonds and slash operators.
+    pub owner: Address,
+    /// Least bond of an operator, in ether.
+    pub minimum_bond: u64,
+    /// Seconds between an operator's notice and the return of its bond.
+    pub unbonding_delay: u64,
+}
+
 /// `[[accounts]]`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -196,6 +211,13 @@ impl DevnetConfig {
         }
         if fees.eip1559_elasticity == 0 {
             return wrong("fees.eip1559_elasticity", &0, "1 or more");
+        }
+        if self.forks.attribution.is_some() && self.attribution.owner.is_zero() {
+            return wrong(
+                "attribution.owner",
+                &self.attribution.owner,
+                "an address, if attribution has a time",
+            );
         }
         if self.accounts.len() > MAX_ACCOUNTS {
             return wrong("accounts", &self.accounts.len(), "at most 10,000 of them");

@@ -20,8 +20,8 @@ use serde_json::Value;
 
 pub use artifacts::Artifacts;
 pub use config::{
-    ContractConfig, DevAccount, DevnetConfig, FeeConfig, FollowConfig, ForkOffsets, L1Config,
-    L2Config,
+    AttributionConfig, ContractConfig, DevAccount, DevnetConfig, FeeConfig, FollowConfig,
+    ForkOffsets, L1Config, L2Config,
 };
 pub use error::GenesisError;
 

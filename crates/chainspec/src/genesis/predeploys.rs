@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use alloy_genesis::GenesisAccount;
 use alloy_primitives::{Address, B256, Bytes, U256, address, b256};
 
-use super::{Alloc, Artifacts, DevnetConfig, ETHER, GenesisError};
+use super::{Alloc, Artifacts, AttributionConfig, DevnetConfig, ETHER, GenesisError};
 use crate::predeploys as at;
 
 /// First address of the namespace.
@@ -62,12 +62,17 @@ pub(super) fn alloc(config: &DevnetConfig, artifacts: &Artifacts) -> Result<Allo
     Ok(alloc)
 }
 
-/// Gives every address of the namespace that has no code a proxy, with the admin of all of them.
-/// An implementation that is already named stays; the two contracts without proxies are left alone.
+/// Gives every address of the namespace that has no code a proxy, with the admin of all of them, and
+/// the attribution hub, if there is one. An implementation that is already named stays; the two
+/// contracts without proxies are left alone.
 pub(super) fn fill_proxies(alloc: &mut Alloc, proxy: &Bytes) {
-    for index in 0..PROXIES {
+    let hub = alloc.contains_key(&at::ATTRIBUTION_HUB).then_some(at::ATTRIBUTION_HUB);
+    let namespace = (0..PROXIES).map(|index| {
         let mut address = NAMESPACE;
         address.0[18..].copy_from_slice(&index.to_be_bytes());
+        address
+    });
+    for address in namespace.chain(hub) {
         if matches!(address, at::WETH | at::GOVERNANCE_TOKEN) {
             continue;
         }
@@ -157,7 +162,26 @@ fn predeploys(config: &DevnetConfig, from: &Artifacts) -> Result<Vec<Predeploy>,
         all.push(plain(at::CONDITIONAL_DEPLOYER, from.own("ConditionalDeployer")?));
         all.push(plain(at::L2_DEV_FEATURE_FLAGS, from.own("L2DevFeatureFlags")?));
     }
+    if config.forks.attribution.is_some() {
+        all.push(Predeploy {
+            storage: attribution_hub(&config.attribution),
+            // As `_disableInitializers` leaves it.
+            locked: Slots::from([slot(0, U256::from(u8::MAX))]),
+            ..plain(at::ATTRIBUTION_HUB, from.own("AttributionHub")?)
+        });
+    }
     Ok(all)
+}
+
+/// What `initialize` would write: that it has been called, the owner, that nothing is entered, the terms of bonds.
+fn attribution_hub(config: &AttributionConfig) -> Slots {
+    Slots::from([
+        slot(0, U256::ONE),
+        address_slot(51, config.owner),
+        slot(151, U256::ONE),
+        slot(252, U256::from(config.minimum_bond) * U256::from(ETHER)),
+        slot(253, U256::from(config.unbonding_delay)),
+    ])
 }
 
 /// `WithdrawalNetwork.L2` beside a fee vault's recipient.

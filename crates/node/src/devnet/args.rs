@@ -78,6 +78,8 @@ pub fn with_defaults(command: Command) -> Command {
         .mut_arg("ws_api", |arg| arg.default_value("all"))
         .mut_arg("http_corsdomain", |arg| arg.default_value("*"))
         .mut_arg("ws_origins", |arg| arg.default_value("*"))
+        // Room for a batch of 16,384 attribution records.
+        .mut_arg("max_tx_input_bytes", |arg| arg.default_value("262144"))
 }
 
 /// `ascribe node` with these flags, and its own defaults for what a devnet has no flags for.
@@ -118,5 +120,6 @@ mod tests {
         assert!(!node.rpc.ws_api.to_string().contains("debug"));
         assert_eq!(node.rpc.http_corsdomain.as_deref(), Some("*"));
         assert_eq!((node.rollup.rpc_port, node.rollup.rpc_enable_admin), (7, true));
+        assert_eq!(node.txpool.max_tx_input_bytes, 1 << 18);
     }
 }
