@@ -135,6 +135,11 @@ contract AttributionClaimsTest is HubFixture {
         eq(_unclaimed(a), 0);
         eq(_unclaimed(b), 0);
         hub.claimMany(new IAttributionHub.Claim[](0));
+        // Everybody has its own, neighbours or not.
+        for (uint256 kind = 1; kind <= 4; ++kind) {
+            address to = [MODEL_OWNER, ADAPTER_OWNER, SOURCE_PAYEE, OPERATOR][kind - 1];
+            eq(to.balance, _sumOf(payoutsOfA, kind) + _sumOf(payoutsOfB, kind));
+        }
     }
 
     function testNeighboursAreOnePayment() public {
@@ -317,6 +322,12 @@ contract AttributionClaimsTest is HubFixture {
         external
     {
         _merge(a, payoutsOfA, b, payoutsOfB);
+    }
+
+    function _sumOf(Payouts.List memory payouts, uint256 kind) private pure returns (uint256 sum) {
+        for (uint256 i; i < payouts.payees.length; ++i) {
+            if (payouts.payees[i] >> 248 == kind) sum += payouts.amounts[i];
+        }
     }
 
     function _claimSome(uint256 list, Payouts.List memory payouts, uint256 bits) private {

@@ -2,6 +2,7 @@
 pragma solidity 0.8.15;
 
 import { IAttribution } from "../../src/attribution/IAttribution.sol";
+import { Payees } from "../../src/attribution/Payees.sol";
 import { AttributionModel } from "./model/AttributionModel.sol";
 import { PayoutLists } from "./model/PayoutLists.sol";
 import { Payouts } from "./model/Payouts.sol";
@@ -171,19 +172,36 @@ contract AttributionModelTest is Vectors {
     }
 
     function testRefusesMalformedPayoutLists() public {
-        _refusesList(hex"01", 0); // no amount
-        _refusesList(hex"0100", 0); // of nothing
-        _refusesList(hex"01010001", 1); // a payee twice
-        _refusesList(hex"810001", 0); // a needless byte
-        _refusesList(hex"018080808080808080808080808080808080808004", 0); // 2^128 wei
+        _refusesPayout(hex"01"); // no amount
+        _refusesPayout(hex"81"); // half a number
+        _refusesPayout(hex"0100"); // of nothing
+        _refusesPayout(hex"0001"); // the payee before
+        _refusesPayout(hex"810001"); // a needless byte
+        _refusesPayout(hex"0180808080808080808080808080808080808004"); // 2^128 wei
         bytes memory above = hex"ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff1f01";
-        _refusesList(above, 0); // 2^257 - 1
+        _refusesPayout(above); // 2^257 - 1 above
         above[36] = 0x0f;
-        _refusesList(bytes.concat(above, hex"0101"), 1); // behind the last payee there is
+        _refusesPayout(above); // behind the last payee there is
+    }
+
+    function testRefusesPayeesThatCannotBe() public {
+        uint256[8] memory payees = [
+            0,
+            5 << 248,
+            Payees.MODEL | 1 << 63,
+            Payees.MODEL | 1 << 96,
+            Payees.ADAPTER | 1 << 31,
+            Payees.ADAPTER | 1 << 96,
+            Payees.SOURCE | 1 << 96,
+            Payees.OPERATOR | 1 << 160
+        ];
+        for (uint256 i; i < payees.length; ++i) {
+            _refusesList(_list(payees[i], 1), 0);
+        }
     }
 
     function testRefusesWrongBitmaps() public {
-        bytes memory list = hex"05010101";
+        bytes memory list = bytes.concat(_list(Payees.OPERATOR | 1, 1), hex"0101");
         _refusesBitmap(list, new uint256[](0));
         _refusesBitmap(list, new uint256[](2));
         uint256[] memory words = new uint256[](1);
@@ -193,10 +211,10 @@ contract AttributionModelTest is Vectors {
     }
 
     function testRefusesAmountsThatAddUpToTooMuch() public {
-        bytes memory most = hex"00ffffffffffffffffffffffffffffffffffff03";
+        bytes memory most = _list(Payees.OPERATOR, type(uint128).max);
         uint256[] memory none = new uint256[](1);
         (bytes[] memory lists, uint256[][] memory claimed) = (new bytes[](2), new uint256[][](2));
-        (lists[0], lists[1]) = (most, hex"0001");
+        (lists[0], lists[1]) = (most, _list(Payees.OPERATOR, 1));
         (claimed[0], claimed[1]) = (none, none);
         vm.expectRevert(IAttribution.AmountOverflow.selector);
         model.merge(lists, claimed);
@@ -224,6 +242,18 @@ contract AttributionModelTest is Vectors {
                 : keccak256(abi.encode(proof[i], node));
         }
         eq(node, Trees.root(leaves));
+    }
+
+    /// @dev A list whose second payout this is.
+    function _refusesPayout(bytes memory payout) private {
+        bytes memory first = _list(Payees.OPERATOR | 1, 1);
+        _refusesList(bytes.concat(first, payout), first.length);
+    }
+
+    function _list(uint256 payee, uint256 amount) private pure returns (bytes memory) {
+        Payouts.List memory list = Payouts.List(new uint256[](1), new uint256[](1));
+        (list.payees[0], list.amounts[0]) = (payee, amount);
+        return PayoutLists.encode(list);
     }
 
     function _refusesList(bytes memory list, uint256 at) private {

@@ -30,6 +30,8 @@ contract HubHandler is HubFixture {
     Book[] private books;
     mapping(address => uint64) public sequences;
     mapping(address => uint256) public bonds;
+    /// @dev Within one call of claimMany.
+    mapping(address => uint256) private due;
     address private immutable miser = address(new Miser());
 
     uint256 public paidIn;
@@ -172,9 +174,11 @@ contract HubHandler is HubFixture {
         assembly {
             mstore(claims, length)
         }
+        uint256[] memory balances = _balances(claims);
         bool success = _call(STRANGER, 0, abi.encodeCall(IAttributionHub.claimMany, (claims)));
         _expect(success, !spoilt && !hub.paused());
         if (!success) return;
+        _checkPayments(claims, balances);
         for (uint256 i; i < count; ++i) {
             _pay(books[claims[i].list == books[a].number ? a : b], claims[i].position);
         }
@@ -304,6 +308,31 @@ contract HubHandler is HubFixture {
         payees[0] = SOURCE_PAYEE;
         vm.prank(hub.payeeOf(Payees.ofAdapter(uint32(payee >> 64), uint32(payee >> 32))));
         hub.setSources(uint32(payee >> 64), uint32(payee >> 32), uint32(payee), payees);
+    }
+
+    function _balances(IAttributionHub.Claim[] memory claims)
+        private
+        view
+        returns (uint256[] memory balances)
+    {
+        balances = new uint256[](claims.length);
+        for (uint256 i; i < claims.length; ++i) {
+            balances[i] = hub.payeeOf(claims[i].payee).balance;
+        }
+    }
+
+    /// @dev Each has what it had and what all its claims add up to.
+    function _checkPayments(IAttributionHub.Claim[] memory claims, uint256[] memory balances) private {
+        for (uint256 i; i < claims.length; ++i) {
+            due[hub.payeeOf(claims[i].payee)] += claims[i].amount;
+        }
+        for (uint256 i; i < claims.length; ++i) {
+            address to = hub.payeeOf(claims[i].payee);
+            eq(to.balance, balances[i] + due[to]);
+        }
+        for (uint256 i; i < claims.length; ++i) {
+            due[hub.payeeOf(claims[i].payee)] = 0;
+        }
     }
 
     function _addPayable(IAttributionHub.Claim[] memory claims, uint256 count, Book storage book)

@@ -2,6 +2,7 @@
 pragma solidity 0.8.15;
 
 import { IAttribution } from "../../../src/attribution/IAttribution.sol";
+import { Payees } from "../../../src/attribution/Payees.sol";
 import { Payouts } from "./Payouts.sol";
 
 /// @title PayoutLists
@@ -16,20 +17,22 @@ library PayoutLists {
         }
     }
 
-    /// @param number The list's place in the call, for errors; the second value of which counts payouts.
+    /// @param number The list's place in the call, for errors, which also say at which byte the payout begins.
     function decode(bytes memory encoded, uint256 number) internal pure returns (Payouts.List memory list) {
         list = Payouts.List(new uint256[](encoded.length / 2), new uint256[](encoded.length / 2));
         uint256 count;
         uint256 payee;
         for (uint256 at; at < encoded.length; ++count) {
+            uint256 begin = at;
             bool valid;
             uint256 gap;
             uint256 amount;
             (valid, gap, at) = _next(encoded, at);
             valid = valid && (gap > 0 || count == 0) && gap <= type(uint256).max - payee;
+            valid = valid && _isPayee(payee + gap);
             if (valid) (valid, amount, at) = _next(encoded, at);
             if (!valid || amount == 0 || amount > type(uint128).max) {
-                revert IAttribution.MalformedPayoutList(number, count);
+                revert IAttribution.MalformedPayoutList(number, begin);
             }
             payee += gap;
             (list.payees[count], list.amounts[count]) = (payee, amount);
@@ -75,6 +78,17 @@ library PayoutLists {
             ++heads[next];
         }
         Payouts.cut(merged, count);
+    }
+
+    /// @dev Whether there can be such a payee: a kind, zeros, and a number with zeros behind it.
+    function _isPayee(uint256 payee) private pure returns (bool) {
+        uint256 kind = payee & ~uint256(type(uint248).max);
+        uint256 number = payee & type(uint248).max;
+        if (kind == Payees.OPERATOR) return number <= type(uint160).max;
+        if (number > type(uint96).max) return false;
+        if (kind == Payees.SOURCE) return true;
+        if (kind == Payees.ADAPTER) return uint32(number) == 0;
+        return kind == Payees.MODEL && uint64(number) == 0;
     }
 
     /// @dev The list whose next payee is the smallest.
