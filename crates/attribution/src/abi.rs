@@ -317,13 +317,21 @@ mod tests {
 
     #[test]
     fn gas_runs_out_anywhere() {
-        let input = settle_call().abi_encode();
-        let mut meter = Meter::unlimited();
-        call(&input, &mut meter).expect("settled");
-        for limit in 0..meter.used() {
-            let mut meter = Meter::new(limit);
-            assert_eq!(call(&input, &mut meter), Err(Failure::OutOfGas));
-            assert_eq!(meter.used(), limit);
+        let list = crate::Payouts::new(
+            (0..3)
+                .map(|model| crate::Payout { payee: crate::Payee::Model { model }, amount: 9 })
+                .collect(),
+        );
+        let lists = vec![list.to_bytes().into(); 2];
+        let merge = mergeCall { lists, claimed: vec![vec![U256::ZERO]; 2] };
+        for input in [settle_call().abi_encode(), merge.abi_encode()] {
+            let mut meter = Meter::unlimited();
+            call(&input, &mut meter).expect("an answer");
+            for limit in 0..meter.used() {
+                let mut meter = Meter::new(limit);
+                assert_eq!(call(&input, &mut meter), Err(Failure::OutOfGas));
+                assert_eq!(meter.used(), limit);
+            }
         }
     }
 }
