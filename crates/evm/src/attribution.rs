@@ -67,7 +67,7 @@ mod tests {
         evm.transact_raw(OpTx(tx)).expect("the EVM works").result
     }
 
-    fn settle_call() -> IAttribution::settleCall {
+    fn settle_call(records: usize) -> IAttribution::settleCall {
         let record = Record {
             adapter: 0,
             prompt_tokens: 10,
@@ -85,7 +85,7 @@ mod tests {
             detail_root: B256::ZERO,
         };
         IAttribution::settleCall {
-            batch: Batch { header, records: vec![record; 9] }
+            batch: Batch { header, records: vec![record; records] }
                 .encode()
                 .expect("valid records")
                 .into(),
@@ -103,7 +103,7 @@ mod tests {
 
     #[test]
     fn settles_from_its_time_on() {
-        let call_settle = settle_call();
+        let call_settle = settle_call(9);
         let before = call(99, call_settle.abi_encode(), 10_000_000);
         assert!(before.is_success() && before.output().is_some_and(|output| output.is_empty()));
         let result = call(100, call_settle.abi_encode(), 10_000_000);
@@ -129,6 +129,8 @@ mod tests {
 
     #[test]
     fn without_gas_it_halts() {
-        assert!(call(100, settle_call().abi_encode(), 40_000).is_halt());
+        let input = settle_call(2_000).abi_encode();
+        assert!(call(100, input.clone(), 10_000_000).is_success());
+        assert!(call(100, input, 100_000).is_halt());
     }
 }
