@@ -1,8 +1,8 @@
 //! Records into a batch.
 
-use crate::{AttributionError, files, stats};
+use crate::{AttributionError, files, read_records, stats};
 use alloy_primitives::{Address, B256, hex};
-use ascribe_attribution::{Batch, Detail, Header, Record, merkle};
+use ascribe_attribution::{Batch, Detail, Header, merkle};
 use clap::Args;
 use std::path::PathBuf;
 
@@ -80,7 +80,7 @@ impl EncodeArgs {
     }
 
     fn batch(&self) -> Result<Batch, AttributionError> {
-        let records: Vec<Record> = files::read_lines(&self.records)?;
+        let records = read_records(&self.records)?;
         let mut batch = Batch { header: self.header()?, records };
         let order = if self.keep_order { None } else { Some(batch.sort()) };
         if let Some(path) = &self.details {

@@ -10,7 +10,9 @@ pub use decode::DecodeArgs;
 pub use encode::EncodeArgs;
 pub use error::AttributionError;
 
+use ascribe_attribution::Record;
 use clap::Subcommand;
+use std::path::Path;
 
 /// `ascribe attribution`.
 #[derive(Subcommand, Debug, Clone)]
@@ -30,4 +32,12 @@ pub fn run(command: &AttributionCommand) -> Result<(), AttributionError> {
         AttributionCommand::Encode(args) => encode::run(args),
         AttributionCommand::Decode(args) => decode::run(args),
     }
+}
+
+/// Reads records, one JSON object a line, from a file, or with `-` from standard input.
+///
+/// # Errors
+/// If the file cannot be read or a line is not a record.
+pub fn read_records(path: &Path) -> Result<Vec<Record>, AttributionError> {
+    files::read_lines(path)
 }

@@ -1,7 +1,7 @@
 //! Records in bytes.
 
 use crate::{
-    Columns, DecodeError, EncodeError, Header, MAX_BATCH_LENGTH, MAX_RECORDS, OutOfGas, Record,
+    Columns, DecodeError, EncodeError, Header, MAX_BATCH_LENGTH, MAX_RECORDS, Meter, Record,
     RecordError, codec, header::HEADER_LENGTH,
 };
 
@@ -83,20 +83,15 @@ impl Columns {
     /// # Errors
     /// As [`Batch::decode`].
     pub fn of_batch(bytes: &[u8]) -> Result<(Header, Self), DecodeError> {
-        decode(bytes, |_| Ok(()), |_| Ok(()))
+        decode(bytes, &mut Meter::unlimited())
     }
 }
 
-/// Reads a batch into columns. Of how many records and shares it has, `records` and `shares` hear
-/// before those are read, and may refuse.
-pub(crate) fn decode(
-    bytes: &[u8],
-    records: impl FnOnce(usize) -> Result<(), OutOfGas>,
-    shares: impl FnOnce(usize) -> Result<(), OutOfGas>,
-) -> Result<(Header, Columns), DecodeError> {
-    let (header, count, columns) = Header::from_batch(bytes)?;
-    records(count)?;
-    let columns = codec::decode(columns, count, shares)?;
+/// Reads a batch into columns. Its records and shares are charged before they are read.
+pub(crate) fn decode(bytes: &[u8], meter: &mut Meter) -> Result<(Header, Columns), DecodeError> {
+    let (header, records, columns) = Header::from_batch(bytes)?;
+    meter.charge(|gas| gas.record, records)?;
+    let columns = codec::decode(columns, records, meter)?;
     let last = columns.times.last().copied().unwrap_or(0);
     if header.time_base.checked_add(last.into()).is_none() {
         return Err(DecodeError::TimeOverflow);

@@ -56,12 +56,7 @@ impl SettleError {
 pub fn settle(bytes: &[u8], rates: &Rates, meter: &mut Meter) -> Result<Settled, SettleError> {
     rates.check()?;
     meter.charge(|gas| gas.byte, bytes.len())?;
-    let metered = std::cell::RefCell::new(&mut *meter);
-    let (header, columns) = batch::decode(
-        bytes,
-        |records| metered.borrow_mut().charge(|gas| gas.record, records),
-        |shares| metered.borrow_mut().charge(|gas| gas.share, shares),
-    )?;
+    let (header, columns) = batch::decode(bytes, meter)?;
     let payouts = Payouts::of_batch(&header, &columns, rates)?;
     meter.charge(|gas| gas.payout, payouts.list().len())?;
     let record_root = merkle::root(&record_leaves(bytes, &header, &columns));

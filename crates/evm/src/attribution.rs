@@ -2,15 +2,13 @@
 
 use crate::ScheduledPrecompile;
 use alloy_evm::precompiles::{DynPrecompile, PrecompileInput};
-use alloy_primitives::{Address, Bytes, address};
+use alloy_primitives::Bytes;
 use ascribe_attribution::{
     Meter,
     abi::{self, Failure},
 };
+use ascribe_chainspec::predeploys::ATTRIBUTION;
 use revm::precompile::{PrecompileHalt, PrecompileId, PrecompileOutput, PrecompileResult};
-
-/// Where it stands.
-pub const ATTRIBUTION: Address = address!("0000000000000000000000000000000000000a77");
 
 /// The precompile at [`ATTRIBUTION`], from the block time `activation` on, in seconds.
 pub fn attribution(activation: u64) -> ScheduledPrecompile {
@@ -40,7 +38,7 @@ mod tests {
     use super::*;
     use crate::{AscribeEvmFactory, OpTx};
     use alloy_evm::{Evm, EvmEnv, EvmFactory};
-    use alloy_primitives::{B256, TxKind, U256, aliases::U96};
+    use alloy_primitives::{Address, B256, TxKind, U256, aliases::U96};
     use alloy_sol_types::{SolCall, SolError};
     use ascribe_attribution::{Batch, Header, Record, Share, abi::IAttribution, settle};
     use op_revm::{OpSpecId, OpTransaction};

@@ -19,7 +19,7 @@ mod test_chain;
 mod validate;
 
 pub use assemble::{HeaderRoots, assemble_header, transactions_root};
-pub use attribution::{ATTRIBUTION, attribution};
+pub use attribution::attribution;
 pub use builder::{BlockBuilder, BuiltParts, PushedTx};
 pub use config::{EvmConfig, ExecutionOutput, NextBlock, TxSender, op_spec_id};
 pub use error::{BlockFull, ConsensusError, ExecutionError, FatalError, InvalidTx, PushError};

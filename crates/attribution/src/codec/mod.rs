@@ -15,7 +15,7 @@ pub(crate) use columns::TOKEN_BITS;
 pub use columns::{Column, Columns};
 pub(crate) use words::MAX_WORDS;
 
-use crate::{DecodeError, OutOfGas};
+use crate::{DecodeError, Meter};
 use frequencies::Frequencies;
 use range::{RangeDecoder, RangeEncoder};
 
@@ -90,21 +90,17 @@ pub(crate) fn encode(mut columns: Columns) -> Vec<u8> {
     coder.finish()
 }
 
-/// The columns of `records` records. `charge` is told how many shares they have before those are
-/// read, and may refuse.
+/// The columns of `records` records. Their shares are charged before they are read.
 pub(crate) fn decode(
     bytes: &[u8],
     records: usize,
-    charge: impl FnOnce(usize) -> Result<(), OutOfGas>,
+    meter: &mut Meter,
 ) -> Result<Columns, DecodeError> {
     let mut columns = Columns::blank(records);
     let mut coder = RangeDecoder::new(bytes);
-    let mut charge = Some(charge);
     for column in Column::ALL {
-        if column == Column::Source
-            && let Some(charge) = charge.take()
-        {
-            charge(columns.share_count())?;
+        if column == Column::Source {
+            meter.charge(|gas| gas.share, columns.share_count())?;
         }
         columns.code(column, &mut coder).map_err(|fault| DecodeError::Column { column, fault })?;
     }

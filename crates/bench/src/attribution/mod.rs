@@ -14,19 +14,18 @@ use ascribe_attribution::{
     abi::{self, IAttribution},
     settle,
 };
+use ascribe_attribution_client::read_records;
 use clap::{Args, ValueEnum};
 use std::{
     fs::File,
-    io::{BufRead, BufReader, BufWriter, Write},
-    path::PathBuf,
+    io::{BufWriter, Write},
+    path::{Path, PathBuf},
     time::Instant,
 };
 use workload::Workload;
 
 /// Records in a batch.
 const SIZES: [usize; 3] = [256, 2_048, 16_384];
-/// Longest line of a file of records, in bytes.
-const MAX_LINE: u64 = 16 << 10;
 /// Gas of a transaction besides its data and what it calls.
 const TRANSACTION: f64 = 21_000.0;
 /// Gas of a byte of data that isn't zero, and the least that a transaction with it pays (EIP-7623).
@@ -221,7 +220,7 @@ fn snake_case(name: &str) -> String {
 }
 
 /// Writes records, one JSON object a line.
-fn write(path: &PathBuf, records: &[Record]) -> Result<Report, BenchError> {
+fn write(path: &Path, records: &[Record]) -> Result<Report, BenchError> {
     let mut file = BufWriter::new(File::create(path)?);
     for record in records {
         serde_json::to_writer(&mut file, record).map_err(std::io::Error::from)?;
@@ -233,27 +232,11 @@ fn write(path: &PathBuf, records: &[Record]) -> Result<Report, BenchError> {
     Ok(report)
 }
 
-/// Reads records, one JSON object a line.
-fn read(path: &PathBuf) -> Result<Vec<Record>, BenchError> {
-    let mut file = BufReader::new(File::open(path)?);
-    let (mut records, mut line) = (Vec::new(), String::new());
-    loop {
-        line.clear();
-        std::io::Read::take(&mut file, MAX_LINE).read_line(&mut line)?;
-        if line.is_empty() {
-            break;
-        }
-        if line.trim().is_empty() {
-            continue;
-        }
-        let at = records.len() + 1;
-        let record: Record = serde_json::from_str(&line)
-            .map_err(|error| BenchError::setup("the records", format!("record {at}: {error}")))?;
-        records.push(record);
-        if records.len() == MAX_RECORDS {
-            break;
-        }
-    }
+/// Reads as many records as a batch can have.
+fn read(path: &Path) -> Result<Vec<Record>, BenchError> {
+    let mut records =
+        read_records(path).map_err(|error| BenchError::setup("the records", error))?;
+    records.truncate(MAX_RECORDS);
     if records.is_empty() {
         return Err(BenchError::setup("the records", format!("{} has none", path.display())));
     }
