@@ -3,6 +3,13 @@ pragma solidity 0.8.15;
 
 /// @notice The cheat codes of forge that the tests use.
 interface Vm {
+    struct Log {
+        bytes32[] topics;
+        bytes data;
+        address emitter;
+    }
+
+    function accesses(address _account) external returns (bytes32[] memory reads, bytes32[] memory writes);
     function assume(bool _condition) external pure;
     function chainId(uint256 _id) external;
     function contains(string calldata _text, string calldata _part) external pure returns (bool);
@@ -12,8 +19,10 @@ interface Vm {
     function expectRevert(bytes calldata _reason) external;
     function expectRevert(bytes4 _error) external;
     function expectEmit() external;
+    function expectEmit(address _emitter) external;
     function expectRevert() external;
     function fee(uint256 _baseFee) external;
+    function getRecordedLogs() external returns (Log[] memory);
     function keyExistsJson(string calldata _json, string calldata _path) external view returns (bool);
     function load(address _account, bytes32 _slot) external view returns (bytes32);
     function parseJsonBytes(string calldata _json, string calldata _path) external pure returns (bytes memory);
@@ -38,6 +47,10 @@ interface Vm {
     function prank(address _sender) external;
     function prank(address _sender, address _origin) external;
     function readFile(string calldata _path) external view returns (string memory);
+    function record() external;
+    function recordLogs() external;
+    function revertToState(uint256 _id) external returns (bool);
+    function snapshotState() external returns (uint256);
     function store(address _account, bytes32 _slot, bytes32 _value) external;
     function toString(uint256 _value) external pure returns (string memory);
     function warp(uint256 _time) external;

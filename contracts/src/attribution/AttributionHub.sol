@@ -96,7 +96,7 @@ contract AttributionHub is
         list = uint256(uint160(msg.sender)) << 64 | sequence;
         _lists[list] =
             List(settled.payoutRoot, settled.recordRoot, settled.total, settled.payouts, State.Open);
-        _emitBatchSettled(list, settled);
+        _emitBatchSettled(list, settled, rates);
         if (settled.total < msg.value) Payment.send(msg.sender, msg.value - settled.total);
     }
 
@@ -216,7 +216,11 @@ contract AttributionHub is
         sequence = uint64(bytes8(batch[53:]));
     }
 
-    function _emitBatchSettled(uint256 list, IAttribution.Settlement memory settled) private {
+    function _emitBatchSettled(
+        uint256 list,
+        IAttribution.Settlement memory settled,
+        IAttribution.Rates memory rates
+    ) private {
         emit BatchSettled(
             list,
             settled.model,
@@ -231,7 +235,8 @@ contract AttributionHub is
             settled.total,
             settled.recordRoot,
             settled.payoutRoot,
-            settled.detailRoot
+            settled.detailRoot,
+            rates
         );
     }
 }

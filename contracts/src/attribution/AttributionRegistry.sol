@@ -62,10 +62,25 @@ abstract contract AttributionRegistry is IAttributionHub {
     {
         _onlyOwnerOf(Payees.ofModel(model));
         adapter = _models[model].adapters++;
-        uint256 payee = Payees.ofAdapter(model, adapter);
-        _setOwner(payee, owner_);
-        _adapters[payee] = Adapter(generation, corpusRoot);
-        emit AdapterRegistered(model, adapter, owner_, generation, corpusRoot);
+        _addAdapter(model, adapter, owner_, generation, corpusRoot);
+    }
+
+    function registerAdapters(
+        uint32 model,
+        address owner_,
+        bytes32[] calldata generations,
+        bytes32[] calldata corpusRoots
+    ) external returns (uint32 first) {
+        _onlyOwnerOf(Payees.ofModel(model));
+        if (generations.length == 0 || generations.length != corpusRoots.length) {
+            revert WrongAdapterCount(generations.length, corpusRoots.length);
+        }
+        first = _models[model].adapters;
+        uint32 next = first;
+        for (uint256 i; i < generations.length; ++i) {
+            _addAdapter(model, next++, owner_, generations[i], corpusRoots[i]);
+        }
+        _models[model].adapters = next;
     }
 
     function updateAdapter(uint32 model, uint32 adapter, bytes32 generation, bytes32 corpusRoot) external {
@@ -155,6 +170,15 @@ abstract contract AttributionRegistry is IAttributionHub {
             adapters: _models[model].adapters
         });
         emit RatesSet(model, rates);
+    }
+
+    function _addAdapter(uint32 model, uint32 adapter, address owner_, bytes32 generation, bytes32 corpusRoot)
+        private
+    {
+        uint256 payee = Payees.ofAdapter(model, adapter);
+        _setOwner(payee, owner_);
+        _adapters[payee] = Adapter(generation, corpusRoot);
+        emit AdapterRegistered(model, adapter, owner_, generation, corpusRoot);
     }
 
     function _handOn(uint256 payee, address to) private {

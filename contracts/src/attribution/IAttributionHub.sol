@@ -38,6 +38,7 @@ interface IAttributionHub {
     event UnbondingStarted(address indexed operator, uint256 until);
     event BondSlashed(address indexed operator, uint256 amount, address indexed to);
     event BondTermsSet(uint256 minimumBond, uint256 unbondingDelay);
+    /// @param rates The model's when the batch came: with the batch, all that its fees and payouts follow from.
     event BatchSettled(
         uint256 indexed list,
         uint32 indexed model,
@@ -52,7 +53,8 @@ interface IAttributionHub {
         uint128 total,
         bytes32 recordRoot,
         bytes32 payoutRoot,
-        bytes32 detailRoot
+        bytes32 detailRoot,
+        IAttribution.Rates rates
     );
     event PayoutsMerged(
         uint256 indexed list, uint256[] lists, uint32 payouts, uint128 total, bytes32 payoutRoot
@@ -77,6 +79,8 @@ interface IAttributionHub {
     error WrongSequence(uint64 expected, uint64 given);
     error UnknownModel(uint32 model);
     error UnknownAdapter(uint32 model, uint64 adapter);
+    /// @notice Adapters have a generation and a corpus root each, and there is one at least.
+    error WrongAdapterCount(uint256 generations, uint256 corpusRoots);
     error Underfunded(uint256 total, uint256 given);
     error UnknownList(uint256 list);
     error ListMerged(uint256 list);
@@ -104,6 +108,13 @@ interface IAttributionHub {
     function registerAdapter(uint32 model, address owner, bytes32 generation, bytes32 corpusRoot)
         external
         returns (uint32 adapter);
+    /// @notice Registers several, as `registerAdapter` does each; numbered from `first` on.
+    function registerAdapters(
+        uint32 model,
+        address owner,
+        bytes32[] calldata generations,
+        bytes32[] calldata corpusRoots
+    ) external returns (uint32 first);
     function updateAdapter(uint32 model, uint32 adapter, bytes32 generation, bytes32 corpusRoot) external;
     function transferAdapter(uint32 model, uint32 adapter, address to) external;
     /// @notice The adapter's owner names the payees of sources that have none; from `first` on.

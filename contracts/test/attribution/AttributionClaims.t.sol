@@ -303,18 +303,28 @@ contract AttributionClaimsTest is HubFixture {
     function testPauses() public {
         (uint256 a, Payouts.List memory payoutsOfA) = _settle(one);
         (uint256 b, Payouts.List memory payoutsOfB) = _settle(two);
+        IAttributionHub.Claim[] memory claims = _claimsOf(a, payoutsOfA);
+        uint256 balance = address(hub).balance;
         vm.prank(OWNER);
         hub.pause();
-        IAttributionHub.Claim memory claim = _claimOf(a, payoutsOfA, 0);
         vm.expectRevert(bytes("Pausable: paused"));
-        hub.claim(claim);
+        hub.claim(claims[0]);
+        vm.expectRevert(bytes("Pausable: paused"));
+        hub.claimMany(claims);
         vm.expectRevert(bytes("Pausable: paused"));
         hub.claimMany(new IAttributionHub.Claim[](0));
         vm.expectRevert(bytes("Pausable: paused"));
         this.merge(a, payoutsOfA, b, payoutsOfB);
+        for (uint256 i; i < claims.length; ++i) {
+            require(!hub.isClaimed(a, i));
+        }
+        eq(_unclaimed(a) + _unclaimed(b), balance - MINIMUM_BOND);
+        eq(address(hub).balance, balance);
+        eq(hub.mergedLists(), 0);
         vm.prank(OWNER);
         hub.unpause();
-        hub.claim(claim);
+        hub.claim(claims[0]);
+        this.merge(a, payoutsOfA, b, payoutsOfB);
     }
 
     /// @dev Called by itself, so that a revert of the hub can be expected.

@@ -24,7 +24,8 @@ contract AttributionHubTest is HubFixture {
         uint128 total,
         bytes32 recordRoot,
         bytes32 payoutRoot,
-        bytes32 detailRoot
+        bytes32 detailRoot,
+        IAttribution.Rates rates
     );
     event Paused(address account);
     event Unpaused(address account);
@@ -68,19 +69,6 @@ contract AttributionHubTest is HubFixture {
         AttributionHub(address(other)).initialize(address(0), 0, 0);
     }
 
-    function testIsUpgradedByTheProxysAdmin() public {
-        (uint256 list,) = _settle(one);
-        address implementation = address(new AttributionHub());
-        vm.prank(PROXY_ADMIN);
-        Proxy(payable(address(hub))).upgradeTo(implementation);
-        eq(hub.owner(), OWNER);
-        eq(_unclaimed(list), address(hub).balance - MINIMUM_BOND);
-        _settle(two);
-        vm.prank(OWNER);
-        vm.expectRevert();
-        Proxy(payable(address(hub))).upgradeTo(address(this));
-    }
-
     function testIsSmallEnoughToBeDeployed() public {
         require(address(new AttributionHub()).code.length <= 24_576);
         eq(hub.version(), "1.0.0");
@@ -97,7 +85,7 @@ contract AttributionHubTest is HubFixture {
         uint256 list = uint256(uint160(OPERATOR)) << 64;
         vm.deal(OPERATOR, settled.total);
         vm.expectEmit();
-        _emitBatchSettled(list, settled);
+        _emitBatchSettled(list, settled, _someRates());
         vm.prank(OPERATOR);
         eq(hub.submitBatch{ value: settled.total }(batch), list);
 
@@ -122,6 +110,9 @@ contract AttributionHubTest is HubFixture {
         rates.operatorShare = 10_000 - rates.modelShare - rates.adapterShare - rates.sourceShare;
         vm.prank(MODEL_OWNER);
         hub.setRates(MODEL, rates);
+        bytes memory batch = _next(two, OPERATOR);
+        vm.expectEmit();
+        _emitBatchSettled(uint256(uint160(OPERATOR)) << 64, precompile.settle(batch, rates), rates);
         (uint256 list, Payouts.List memory payouts) = _settle(two);
         uint256 sum;
         for (uint256 i; i < payouts.amounts.length; ++i) {
@@ -169,6 +160,14 @@ contract AttributionHubTest is HubFixture {
         _refuses(batch, given, _error(IAttributionHub.Underfunded.selector, total, given));
     }
 
+    function testUnderfundedByAWei() public {
+        bytes memory batch = _next(two, OPERATOR);
+        uint256 total = _totalOf(batch);
+        _refuses(batch, total - 1, _error(IAttributionHub.Underfunded.selector, total, total - 1));
+        _refuses(batch, 0, _error(IAttributionHub.Underfunded.selector, total, 0));
+        _submit(batch, OPERATOR);
+    }
+
     function testSequencesAreStrict(uint64 sequence) public {
         _settle(one);
         _settle(one);
@@ -176,6 +175,15 @@ contract AttributionHubTest is HubFixture {
         vm.assume(sequence != 3);
         bytes memory batch = _address(one, MODEL, OPERATOR, sequence);
         _refuses(batch, 1 ether, _error(IAttributionHub.WrongSequence.selector, 3, sequence));
+    }
+
+    function testTooEarly() public {
+        _refuses(
+            _address(one, MODEL, OPERATOR, 1), 1 ether, _error(IAttributionHub.WrongSequence.selector, 0, 1)
+        );
+        _settle(one);
+        bytes memory batch = _address(one, MODEL, OPERATOR, type(uint64).max);
+        _refuses(batch, 1 ether, _error(IAttributionHub.WrongSequence.selector, 1, type(uint64).max));
     }
 
     function testReplayed() public {
@@ -187,18 +195,14 @@ contract AttributionHubTest is HubFixture {
     function testOnlyTheOperatorItself(address other) public {
         vm.assume(other != OPERATOR && other != PROXY_ADMIN && other != address(0));
         bytes memory batch = _next(one, OPERATOR);
-        vm.prank(other);
-        vm.expectRevert(_error(IAttributionHub.NotOperator.selector, other));
-        hub.submitBatch(batch);
+        _refuses(other, batch, 1 ether, _error(IAttributionHub.NotOperator.selector, other));
         batch = _address(batch, MODEL, other, 0);
         _refuses(batch, 1 ether, _error(IAttributionHub.NotOperator.selector, OPERATOR));
     }
 
     function testOnlyRegisteredOperators() public {
         bytes memory batch = _address(one, MODEL, STRANGER, 0);
-        vm.prank(STRANGER);
-        vm.expectRevert(_error(IAttributionHub.NotOperator.selector, STRANGER));
-        hub.submitBatch(batch);
+        _refuses(STRANGER, batch, 1 ether, _error(IAttributionHub.NotOperator.selector, STRANGER));
     }
 
     function testNotWhileLeaving() public {
@@ -206,6 +210,11 @@ contract AttributionHubTest is HubFixture {
         hub.startUnbonding();
         bytes memory batch = _next(one, OPERATOR);
         _refuses(batch, 1 ether, _error(IAttributionHub.OperatorUnbonding.selector, OPERATOR));
+        vm.warp(block.timestamp + DELAY);
+        _refuses(batch, 1 ether, _error(IAttributionHub.OperatorUnbonding.selector, OPERATOR));
+        vm.prank(OPERATOR);
+        hub.withdrawBond();
+        _refuses(batch, 1 ether, _error(IAttributionHub.NotOperator.selector, OPERATOR));
     }
 
     function testNotAfterTooMuchWasSlashed() public {
@@ -317,6 +326,16 @@ contract AttributionHubTest is HubFixture {
         }
     }
 
+    /// @dev With gas from next to none up to what is just enough: ending in the precompile, and, with one that answers
+    ///      at once, in every part of the hub's work.
+    function testRunsOutOfGasAnywhere() public {
+        bytes memory batch = _next(one, OPERATOR);
+        IAttribution.Settlement memory settled = precompile.settle(batch, _someRates());
+        _runsOutOfGas(batch, settled.total, 20_000);
+        _answer(abi.encode(settled));
+        _runsOutOfGas(_next(one, OPERATOR), settled.total, 500);
+    }
+
     function testPauses() public {
         bytes memory batch = _next(one, OPERATOR);
         vm.expectEmit();
@@ -346,20 +365,61 @@ contract AttributionHubTest is HubFixture {
         hub.listOf(list);
     }
 
-    /// @dev The operator's call with this batch is refused so, and changes nothing.
     function _refuses(bytes memory batch, uint256 value, bytes memory reason) private {
-        (, uint64 sequence,) = hub.operatorOf(OPERATOR);
-        uint256 balance = address(hub).balance;
-        vm.deal(OPERATOR, value);
-        vm.prank(OPERATOR);
+        _refuses(OPERATOR, batch, value, reason);
+    }
+
+    /// @dev The sender's call with this batch is refused so, and changes nothing.
+    function _refuses(address sender, bytes memory batch, uint256 value, bytes memory reason) private {
+        vm.deal(sender, value);
+        bytes32 state = _stateOf(sender);
+        vm.prank(sender);
         (bool success, bytes memory answer) =
             address(hub).call{ value: value }(abi.encodeCall(IAttributionHub.submitBatch, (batch)));
         require(!success);
         eq(keccak256(answer), keccak256(reason));
-        eq(OPERATOR.balance, value);
-        eq(address(hub).balance, balance);
-        (, uint64 after_,) = hub.operatorOf(OPERATOR);
-        eq(after_, sequence);
+        eq(_stateOf(sender), state);
+    }
+
+    function _runsOutOfGas(bytes memory batch, uint256 total, uint256 step) private {
+        bytes memory data = abi.encodeCall(IAttributionHub.submitBatch, (batch));
+        vm.deal(OPERATOR, 2 * total);
+        bytes32 state = _stateOf(OPERATOR);
+        uint256 balance = address(hub).balance;
+        uint256 gas = step;
+        for (;; gas += step) {
+            vm.prank(OPERATOR);
+            (bool success, bytes memory answer) = address(hub).call{ value: 2 * total, gas: gas }(data);
+            if (success) break;
+            eq(answer.length, 0);
+            eq(_stateOf(OPERATOR), state);
+        }
+        require(gas > 20 * step, vm.toString(gas));
+        eq(OPERATOR.balance, total);
+        eq(address(hub).balance, balance + total);
+    }
+
+    /// @dev A hash of all that an operator's batch could change: its slot, the list that is next, the one before and
+    ///      everybody's money.
+    function _stateOf(address operator) private view returns (bytes32) {
+        (, uint64 sequence,) = hub.operatorOf(operator);
+        uint256 next = uint256(uint160(operator)) << 64 | sequence;
+        return keccak256(
+            abi.encode(
+                slot(address(hub), uint256(keccak256(abi.encode(operator, 251)))),
+                _slotsOf(next),
+                _slotsOf(next - 1),
+                operator.balance,
+                address(hub).balance
+            )
+        );
+    }
+
+    function _slotsOf(uint256 list) private view returns (uint256[3] memory slots) {
+        uint256 at = uint256(keccak256(abi.encode(list, 301)));
+        for (uint256 i; i < 3; ++i) {
+            slots[i] = slot(address(hub), at + i);
+        }
     }
 
     /// @dev As before the operator's first batch.
@@ -373,7 +433,11 @@ contract AttributionHubTest is HubFixture {
         hub.listOf(list);
     }
 
-    function _emitBatchSettled(uint256 list, IAttribution.Settlement memory settled) private {
+    function _emitBatchSettled(
+        uint256 list,
+        IAttribution.Settlement memory settled,
+        IAttribution.Rates memory rates
+    ) private {
         emit BatchSettled(
             list,
             settled.model,
@@ -388,7 +452,8 @@ contract AttributionHubTest is HubFixture {
             settled.total,
             settled.recordRoot,
             settled.payoutRoot,
-            settled.detailRoot
+            settled.detailRoot,
+            rates
         );
     }
 }

@@ -86,6 +86,9 @@ contract AttributionRegistryTest is HubFixture {
         vm.prank(stranger);
         vm.expectRevert(IAttributionHub.NotOwner.selector);
         hub.registerAdapter(model, stranger, 0, 0);
+        vm.prank(stranger);
+        vm.expectRevert(IAttributionHub.NotOwner.selector);
+        hub.registerAdapters(model, stranger, new bytes32[](1), new bytes32[](1));
     }
 
     function testAdaptersCountWithinTheirModel() public {
@@ -101,6 +104,88 @@ contract AttributionRegistryTest is HubFixture {
         eq(corpusRoot, "corpus");
         (, uint32 adapters,) = hub.modelOf(MODEL);
         eq(adapters, ADAPTERS + 1);
+    }
+
+    function testSeveralAdaptersAtOnce() public {
+        (bytes32[] memory generations, bytes32[] memory corpusRoots) = (new bytes32[](3), new bytes32[](3));
+        for (uint256 i; i < 3; ++i) {
+            (generations[i], corpusRoots[i]) = (bytes32(i + 1), bytes32(i + 11));
+            vm.expectEmit();
+            emit AdapterRegistered(MODEL, uint32(ADAPTERS + i), STRANGER, generations[i], corpusRoots[i]);
+        }
+        vm.prank(MODEL_OWNER);
+        eq(hub.registerAdapters(MODEL, STRANGER, generations, corpusRoots), ADAPTERS);
+        (, uint32 adapters,) = hub.modelOf(MODEL);
+        eq(adapters, ADAPTERS + 3);
+        for (uint256 i; i < 3; ++i) {
+            (address owner, bytes32 generation, bytes32 corpusRoot) =
+                hub.adapterOf(MODEL, uint32(ADAPTERS + i));
+            eq(owner, STRANGER);
+            eq(generation, generations[i]);
+            eq(corpusRoot, corpusRoots[i]);
+        }
+        hub.registerModel(_someRates());
+        eq(hub.registerAdapters(1, STRANGER, generations, corpusRoots), 0);
+    }
+
+    /// @dev What registering them one by one does: the same events and the same storage, each slot written once.
+    function testSeveralAdaptersAreAsOneByOne(address owner, uint256 count, bytes32 seed) public {
+        vm.assume(owner != address(0));
+        count = 1 + count % 20;
+        bytes32[] memory generations = new bytes32[](count);
+        bytes32[] memory corpusRoots = new bytes32[](count);
+        for (uint256 i; i < count; ++i) {
+            generations[i] = keccak256(abi.encode(seed, i));
+            corpusRoots[i] = keccak256(abi.encode(i, seed));
+        }
+        uint256 snapshot = vm.snapshotState();
+        vm.recordLogs();
+        for (uint256 i; i < count; ++i) {
+            vm.prank(MODEL_OWNER);
+            eq(hub.registerAdapter(MODEL, owner, generations[i], corpusRoots[i]), ADAPTERS + i);
+        }
+        bytes32 events = keccak256(abi.encode(vm.getRecordedLogs()));
+        bytes32 stored = _storageOf(count);
+        require(vm.revertToState(snapshot));
+        require(_storageOf(count) != stored);
+
+        vm.recordLogs();
+        vm.record();
+        vm.prank(MODEL_OWNER);
+        eq(hub.registerAdapters(MODEL, owner, generations, corpusRoots), ADAPTERS);
+        (, bytes32[] memory writes) = vm.accesses(address(hub));
+        eq(writes.length, 3 * count + 1);
+        eq(keccak256(abi.encode(vm.getRecordedLogs())), events);
+        eq(_storageOf(count), stored);
+    }
+
+    function testSeveralAdaptersAreOneAtLeastAndWhole() public {
+        for (uint256 i; i < 9; ++i) {
+            (uint256 generations, uint256 corpusRoots) = (i / 3, i % 3);
+            if (generations == corpusRoots && generations > 0) continue;
+            vm.prank(MODEL_OWNER);
+            vm.expectRevert(_error(IAttributionHub.WrongAdapterCount.selector, generations, corpusRoots));
+            hub.registerAdapters(MODEL, STRANGER, new bytes32[](generations), new bytes32[](corpusRoots));
+        }
+        (, uint32 adapters,) = hub.modelOf(MODEL);
+        eq(adapters, ADAPTERS);
+    }
+
+    /// @dev The number of a model's adapters has 32 bits.
+    function testAdaptersEndWithTheirNumbers() public {
+        bytes32 at = bytes32(uint256(keccak256(abi.encode(MODEL, 202))) + 1);
+        uint256 record = uint96(uint256(vm.load(address(hub), at)));
+        vm.store(address(hub), at, bytes32(uint256(type(uint32).max - 1) << 96 | record));
+        vm.prank(MODEL_OWNER);
+        vm.expectRevert(_error(PANIC, 0x11));
+        hub.registerAdapters(MODEL, STRANGER, new bytes32[](2), new bytes32[](2));
+        vm.prank(MODEL_OWNER);
+        eq(hub.registerAdapters(MODEL, STRANGER, new bytes32[](1), new bytes32[](1)), type(uint32).max - 1);
+        vm.prank(MODEL_OWNER);
+        vm.expectRevert(_error(PANIC, 0x11));
+        hub.registerAdapter(MODEL, STRANGER, 0, 0);
+        (,, IAttribution.Rates memory rates) = hub.modelOf(MODEL);
+        eq(keccak256(abi.encode(rates)), keccak256(abi.encode(_someRates())));
     }
 
     function testAdaptersAreUpdatedAndHandedOn() public {
@@ -184,6 +269,9 @@ contract AttributionRegistryTest is HubFixture {
         vm.prank(MODEL_OWNER);
         vm.expectRevert(refused);
         hub.registerAdapter(MODEL, address(0), 0, 0);
+        vm.prank(MODEL_OWNER);
+        vm.expectRevert(refused);
+        hub.registerAdapters(MODEL, address(0), new bytes32[](1), new bytes32[](1));
         vm.prank(ADAPTER_OWNER);
         vm.expectRevert(refused);
         hub.transferAdapter(MODEL, 0, address(0));
@@ -212,8 +300,28 @@ contract AttributionRegistryTest is HubFixture {
         vm.prank(OWNER);
         hub.pause();
         hub.registerModel(_someRates());
+        hub.registerAdapters(1, STRANGER, new bytes32[](2), new bytes32[](2));
         vm.prank(SOURCE_PAYEE);
         hub.transferSource(MODEL, 0, 7, STRANGER);
+    }
+
+    /// @dev A hash of what is in the slots of the adapters that come next and of their model.
+    function _storageOf(uint256 count) private view returns (bytes32 hash) {
+        uint256 model = uint256(keccak256(abi.encode(MODEL, 202)));
+        hash = keccak256(abi.encode(slot(address(hub), model), slot(address(hub), model + 1)));
+        for (uint256 i; i < count; ++i) {
+            uint256 payee = Payees.ofAdapter(MODEL, uint32(ADAPTERS + i));
+            uint256 owner = uint256(keccak256(abi.encode(payee, 201)));
+            uint256 adapter = uint256(keccak256(abi.encode(payee, 203)));
+            hash = keccak256(
+                abi.encode(
+                    hash,
+                    slot(address(hub), owner),
+                    slot(address(hub), adapter),
+                    slot(address(hub), adapter + 1)
+                )
+            );
+        }
     }
 
     function _addUp(IAttribution.Rates memory rates) private pure {

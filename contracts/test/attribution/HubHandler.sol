@@ -50,10 +50,8 @@ contract HubHandler is HubFixture {
         (rates.sourceShare, rates.operatorShare) = (500, 5000);
         vm.prank(MODEL_OWNER);
         hub.registerModel(rates);
-        for (uint256 i; i < ADAPTERS; ++i) {
-            vm.prank(MODEL_OWNER);
-            hub.registerAdapter(1, ADAPTER_OWNER, 0, 0);
-        }
+        vm.prank(MODEL_OWNER);
+        hub.registerAdapters(1, ADAPTER_OWNER, new bytes32[](ADAPTERS), new bytes32[](ADAPTERS));
     }
 
     // What operators do.
