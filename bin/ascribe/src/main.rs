@@ -1,6 +1,6 @@
 //! The `ascribe` binary: parse, call, print.
 
-use std::{error::Error, ffi::OsString, process::ExitCode};
+use std::{error::Error, ffi::OsString, io, process::ExitCode};
 
 use ascribe_attribution_client::AttributionCommand;
 use ascribe_bench::BenchCommand;
@@ -38,9 +38,9 @@ enum Command {
     /// Look after a database that no node has open
     #[command(subcommand)]
     Db(DbCommand),
-    /// Batches of attribution records
+    /// Attribution records: batches, proofs, payouts
     #[command(subcommand)]
-    Attribution(AttributionCommand),
+    Attribution(Attribution),
     /// Measure this machine: a table, or with --json one object
     #[command(subcommand)]
     Bench(BenchCommand),
@@ -66,6 +66,14 @@ enum DbCommand {
         #[arg(long, value_name = "BLOCK")]
         to: u64,
     },
+}
+
+#[derive(Subcommand, Debug)]
+enum Attribution {
+    #[command(flatten)]
+    Client(AttributionCommand),
+    /// Make the index of a database that no node has open again from its blocks
+    Reindex(OfflineArgs),
 }
 
 #[derive(Args, Debug)]
@@ -154,7 +162,16 @@ fn run(command: Command) -> Result<(), Box<dyn Error>> {
             logging::start(&it.observe)?;
             println!("head is {}", database::unwind(&it.datadir, &it.db, to)?);
         }
-        Command::Attribution(command) => ascribe_attribution_client::run(&command)?,
+        Command::Attribution(Attribution::Reindex(it)) => {
+            logging::start(&it.observe)?;
+            let stats = database::reindex_attribution(&it.datadir, &it.db)?;
+            println!("{}", serde_json::to_string(&stats)?);
+        }
+        Command::Attribution(Attribution::Client(command)) => {
+            let mut out = io::stdout();
+            let run = ascribe_attribution_client::run(&command, &mut out);
+            tokio::runtime::Runtime::new()?.block_on(run)?;
+        }
         Command::Bench(command) => ascribe_bench::run(&command)?,
     }
     Ok(())

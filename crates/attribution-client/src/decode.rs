@@ -1,6 +1,9 @@
 //! A batch into records.
 
-use crate::{AttributionError, files};
+use crate::{
+    AttributionError,
+    files::{self, Out},
+};
 use ascribe_attribution::Columns;
 use clap::Args;
 use std::path::PathBuf;
@@ -16,19 +19,15 @@ pub struct DecodeArgs {
     header: bool,
 }
 
-pub(crate) fn run(args: &DecodeArgs) -> Result<(), AttributionError> {
+pub(crate) fn run(args: &DecodeArgs, out: Out<'_>) -> Result<(), AttributionError> {
     let (header, columns) = Columns::of_batch(&files::read_batch(&args.batch)?)?;
-    let mut out = String::new();
-    let mut line = |object: serde_json::Result<String>| {
-        out += &object.expect("invariant: headers and records have JSON");
-        out.push('\n');
-    };
     if args.header {
-        line(serde_json::to_string(&header));
-    } else {
-        for record in columns.records() {
-            line(serde_json::to_string(&record));
-        }
+        return files::print_json(out, &header);
     }
-    files::write("-".as_ref(), out.as_bytes())
+    let mut lines = String::new();
+    for record in columns.records() {
+        lines += &serde_json::to_string(&record).expect("invariant: records have JSON");
+        lines.push('\n');
+    }
+    files::print(out, lines)
 }

@@ -1,6 +1,11 @@
 //! Records into a batch.
 
-use crate::{AttributionError, files, read_records, stats};
+use crate::{
+    AttributionError,
+    args::HUB,
+    files::{self, Out},
+    read_records, stats,
+};
 use alloy_primitives::{Address, B256, hex};
 use ascribe_attribution::{Batch, Detail, Header, merkle};
 use clap::Args;
@@ -22,7 +27,7 @@ pub struct EncodeArgs {
     #[arg(
         long,
         value_name = "ADDRESS",
-        default_value = "0x4200000000000000000000000000000000000a77",
+        default_value = HUB,
         conflicts_with = "header"
     )]
     hub: Address,
@@ -99,15 +104,15 @@ impl EncodeArgs {
     }
 }
 
-pub(crate) fn run(args: &EncodeArgs) -> Result<(), AttributionError> {
+pub(crate) fn run(args: &EncodeArgs, out: Out<'_>) -> Result<(), AttributionError> {
     let batch = args.batch()?;
     let bytes = batch.encode()?;
     if args.stats {
         let table = stats::table(&batch.columns()?, bytes.len());
-        return files::write("-".as_ref(), table.as_bytes());
+        return files::print(out, table);
     }
     match &args.out {
-        Some(path) => files::write(path, &bytes),
-        None => files::write("-".as_ref(), format!("{}\n", hex::encode_prefixed(bytes)).as_bytes()),
+        Some(path) => files::write(out, path, &bytes),
+        None => files::print(out, format!("{}\n", hex::encode_prefixed(bytes))),
     }
 }

@@ -1,5 +1,6 @@
 //! What goes wrong.
 
+use crate::{ArgumentError, ClaimError, NodeError, ProofError, ProveError, ShowError, SubmitError};
 use ascribe_attribution::{DecodeError, EncodeError};
 use std::{io, path::PathBuf};
 
@@ -49,4 +50,25 @@ pub enum AttributionError {
     /// The bytes are not a batch.
     #[error("not a batch: {0}")]
     Decode(#[from] DecodeError),
+    /// An argument is not what it should be.
+    #[error(transparent)]
+    Argument(#[from] ArgumentError),
+    /// The node, or the hub, does not do what it is asked.
+    #[error(transparent)]
+    Node(#[from] NodeError),
+    /// A batch is not submitted.
+    #[error(transparent)]
+    Submit(#[from] SubmitError),
+    /// An answer cannot be shown.
+    #[error(transparent)]
+    Show(#[from] ShowError),
+    /// There is no proof.
+    #[error(transparent)]
+    Prove(#[from] ProveError),
+    /// A proof proves nothing.
+    #[error("not proven: {0}")]
+    Proof(#[from] ProofError),
+    /// Nothing is claimed.
+    #[error(transparent)]
+    Claim(#[from] ClaimError),
 }

@@ -3,7 +3,7 @@
 use crate::AttributionError;
 use alloy_primitives::hex;
 use ascribe_attribution::MAX_BATCH_LENGTH;
-use serde::de::DeserializeOwned;
+use serde::{Serialize, de::DeserializeOwned};
 use std::{
     fs::File,
     io::{self, Read, Write},
@@ -69,14 +69,27 @@ pub(crate) fn read_batch(path: &Path) -> Result<Vec<u8>, AttributionError> {
     }
 }
 
-pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), AttributionError> {
-    let failed = |error| AttributionError::File { path: path.to_owned(), error };
+/// Where commands say what there is to say.
+pub(crate) type Out<'a> = &'a mut dyn Write;
+
+/// Into a file, or with `-` out.
+pub(crate) fn write(out: Out<'_>, path: &Path, bytes: &[u8]) -> Result<(), AttributionError> {
     if is_standard(path) {
-        return match io::stdout().lock().write_all(bytes).and_then(|()| io::stdout().flush()) {
-            // Whoever reads has enough.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            result => result.map_err(failed),
-        };
+        return print(out, bytes);
     }
+    let failed = |error| AttributionError::File { path: path.to_owned(), error };
     std::fs::write(path, bytes).map_err(failed)
+}
+
+/// Out.
+pub(crate) fn print(out: Out<'_>, bytes: impl AsRef<[u8]>) -> Result<(), AttributionError> {
+    let failed = |error| AttributionError::File { path: "-".into(), error };
+    out.write_all(bytes.as_ref()).and_then(|()| out.flush()).map_err(failed)
+}
+
+/// Out, as JSON in a line.
+pub(crate) fn print_json<T: Serialize>(out: Out<'_>, value: &T) -> Result<(), AttributionError> {
+    let mut line = serde_json::to_string(value).expect("invariant: what is printed has JSON");
+    line.push('\n');
+    print(out, line)
 }

@@ -12,7 +12,7 @@ use crate::{
     Settled, merge, settle,
 };
 use IAttribution::{IAttributionErrors as Refusal, mergeCall, settleCall};
-use alloy_primitives::U256;
+use alloy_primitives::{Bytes, U256};
 use alloy_sol_types::{SolCall, SolInterface};
 
 /// Why a call of the precompile has no result.
@@ -61,6 +61,11 @@ pub fn call(input: &[u8], meter: &mut Meter) -> Result<Vec<u8>, Failure> {
         }
         _ => Err(Failure::Refused(Refusal::InvalidInput(IAttribution::InvalidInput {}))),
     }
+}
+
+/// The batch that a call of the precompile asks to settle, if it does.
+pub fn batch_to_settle(input: &[u8]) -> Option<Bytes> {
+    settleCall::abi_decode_validate(input).ok().map(|call| call.batch)
 }
 
 /// A call that is encoded as contracts encode it.

@@ -59,18 +59,13 @@ impl Header {
         bytes
     }
 
-    /// The header, the number of records, and the bytes of the columns.
+    /// The header, and how many records in how many bytes of columns it announces: [`Self::to_bytes`] undone.
+    /// Whether a batch can have as many is not checked.
     ///
     /// # Errors
-    /// If the batch is too short or too long, of another version, has no records or too many, or its
-    /// length isn't what the header says.
-    pub fn from_batch(batch: &[u8]) -> Result<(Self, usize, &[u8]), DecodeError> {
-        if batch.len() > MAX_BATCH_LENGTH {
-            return Err(DecodeError::TooLong(batch.len()));
-        }
-        let (header, columns) =
-            batch.split_first_chunk::<HEADER_LENGTH>().ok_or(DecodeError::TooShort(batch.len()))?;
-        let mut fields = Fields(header);
+    /// If it is of another version.
+    pub fn from_bytes(bytes: &[u8; HEADER_LENGTH]) -> Result<(Self, u32, u32), DecodeError> {
+        let mut fields = Fields(bytes);
         let [version] = fields.take();
         if version != VERSION {
             return Err(DecodeError::Version(version));
@@ -84,8 +79,23 @@ impl Header {
             time_base: u64::from_be_bytes(fields.take()),
             detail_root: B256::new(fields.take()),
         };
-        let records = u32::from_be_bytes(fields.take()) as usize;
-        let length = u32::from_be_bytes(fields.take()) as usize;
+        let (records, columns) = (fields.take(), fields.take());
+        Ok((header, u32::from_be_bytes(records), u32::from_be_bytes(columns)))
+    }
+
+    /// The header, the number of records, and the bytes of the columns.
+    ///
+    /// # Errors
+    /// If the batch is too short or too long, of another version, has no records or too many, or its
+    /// length isn't what the header says.
+    pub fn from_batch(batch: &[u8]) -> Result<(Self, usize, &[u8]), DecodeError> {
+        if batch.len() > MAX_BATCH_LENGTH {
+            return Err(DecodeError::TooLong(batch.len()));
+        }
+        let (header, columns) =
+            batch.split_first_chunk::<HEADER_LENGTH>().ok_or(DecodeError::TooShort(batch.len()))?;
+        let (header, records, length) = Self::from_bytes(header)?;
+        let (records, length) = (records as usize, length as usize);
         if length != columns.len() {
             return Err(DecodeError::Length { said: length, found: columns.len() });
         }
@@ -105,5 +115,22 @@ impl Fields<'_> {
             self.0.split_first_chunk().expect("invariant: the header has the length of its fields");
         self.0 = rest;
         *field
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::batch::tests::header;
+
+    #[test]
+    fn headers_are_read_as_written() {
+        let header = header();
+        for (records, columns) in [(0, 0), (1, 2), (u32::MAX, u32::MAX)] {
+            let mut bytes = header.to_bytes(records, columns);
+            assert_eq!(Header::from_bytes(&bytes), Ok((header, records, columns)));
+            bytes[0] = 2;
+            assert_eq!(Header::from_bytes(&bytes), Err(DecodeError::Version(2)));
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Who gets how much of a batch.
 
 use crate::{Columns, Header, WHOLE, merkle};
-use alloy_primitives::{Address, B256, U256};
+use alloy_primitives::{Address, B256, U256, keccak256};
 use serde::{Deserialize, Serialize};
 
 /// Bits of a price.
@@ -56,6 +56,12 @@ impl Rates {
             .iter()
             .sum();
         if sum == WHOLE { Ok(()) } else { Err(RatesError::ShareSum(sum)) }
+    }
+
+    /// The fee of a record by itself, in wei, rounded down. Those of a batch's records add up to its total, or to less
+    /// by what is lost here.
+    pub fn record_fee(&self, prompt_tokens: u32, completion_tokens: u32) -> u128 {
+        self.fee(prompt_tokens, completion_tokens) / PER_TOKENS
     }
 
     /// The fee of a record, in 1/1,000 wei. Prices and tokens are so bounded that it stays below 2^122.
@@ -144,6 +150,11 @@ pub struct Payout {
 }
 
 impl Payout {
+    /// The leaf of the payout tree that this payout has at `position`.
+    pub fn leaf(&self, position: u32) -> B256 {
+        keccak256(self.message(position))
+    }
+
     /// keccak256 of `abi.encode(position, payee, amount)`.
     fn message(&self, position: u32) -> [u8; 96] {
         let mut message = [0; 96];

@@ -1,10 +1,10 @@
 //! What the hub stores of a batch.
 
 use crate::{
-    Columns, DecodeError, HEADER_LENGTH, Header, Meter, OutOfGas, Payouts, Rates, RatesError,
-    batch, merkle, payout::FeeOverflow,
+    Columns, DecodeError, Header, Meter, OutOfGas, Payouts, Rates, RatesError, batch,
+    leaf::record_leaves, merkle, payout::FeeOverflow,
 };
-use alloy_primitives::{B256, keccak256};
+use alloy_primitives::B256;
 
 /// A settled batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub struct Settled {
     pub columns: Columns,
     /// Who gets how much.
     pub payouts: Payouts,
-    /// Merkle root over the [leaves of header and records](record_leaves).
+    /// Merkle root over the [leaves of header and records](crate::record_leaves).
     pub record_root: B256,
     /// Merkle root over the [leaves of the payouts](Payouts::leaves).
     pub payout_root: B256,
@@ -62,63 +62,6 @@ pub fn settle(bytes: &[u8], rates: &Rates, meter: &mut Meter) -> Result<Settled,
     let record_root = merkle::root(&record_leaves(bytes, &header, &columns));
     let payout_root = merkle::root(&payouts.leaves());
     Ok(Settled { header, columns, payouts, record_root, payout_root })
-}
-
-/// The leaves of the record tree: first the header's, then the records' in order.
-///
-/// The header's leaf is keccak256 of a zero byte and the header as in `bytes`, the batch. A record's is
-/// keccak256 of a byte of 1, the record's index, adapter, prompt tokens and completion tokens (four bytes
-/// each), its time since 1970-01-01 (eight), the number of its shares (one), and for each its source (four)
-/// and weight (two), all big-endian.
-pub fn record_leaves(bytes: &[u8], header: &Header, columns: &Columns) -> Vec<B256> {
-    let mut message = [0; HEADER_LENGTH + 1];
-    message[1..].copy_from_slice(&bytes[..HEADER_LENGTH]);
-    let mut share = 0;
-    let records = (0..columns.record_count()).map(|at| {
-        let shares = share..share + usize::from(columns.shares[at]);
-        share = shares.end;
-        let mut message = Message::new();
-        message.put(&[1]);
-        message.put(&(at as u32).to_be_bytes());
-        message.put(&columns.adapter_words[columns.adapters[at] as usize].to_be_bytes());
-        message.put(&columns.prompt_tokens[at].to_be_bytes());
-        message.put(&columns.completion_tokens[at].to_be_bytes());
-        message.put(&(header.time_base + u64::from(columns.times[at])).to_be_bytes());
-        message.put(&[columns.shares[at]]);
-        for (source, weight) in columns.sources[shares.clone()].iter().zip(&columns.weights[shares])
-        {
-            message.put(&columns.source_words[*source as usize].to_be_bytes());
-            message.put(&weight.to_be_bytes());
-        }
-        message
-    });
-    let mut leaves = merkle::hashes(records);
-    leaves.insert(0, keccak256(message));
-    leaves
-}
-
-/// The message of a record's leaf.
-struct Message {
-    bytes: [u8; 26 + 6 * crate::MAX_SHARES],
-    length: usize,
-}
-
-impl Message {
-    const fn new() -> Self {
-        Self { bytes: [0; 26 + 6 * crate::MAX_SHARES], length: 0 }
-    }
-
-    #[inline]
-    fn put(&mut self, field: &[u8]) {
-        self.bytes[self.length..self.length + field.len()].copy_from_slice(field);
-        self.length += field.len();
-    }
-}
-
-impl AsRef<[u8]> for Message {
-    fn as_ref(&self) -> &[u8] {
-        &self.bytes[..self.length]
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What keeps a measurement from being one.
 
-use ascribe_chainspec::ChainSpecError;
+use ascribe_chainspec::{ChainSpecError, genesis::GenesisError};
 use ascribe_engine::{EngineError, ForkchoiceError};
 use ascribe_storage::StorageError;
 use ascribe_trie::TrieError;
@@ -11,6 +11,9 @@ pub enum BenchError {
     /// The chain cannot be made.
     #[error(transparent)]
     Chain(#[from] ChainSpecError),
+    /// A contract has not been built.
+    #[error(transparent)]
+    Contract(#[from] GenesisError),
     /// The database does not open or write.
     #[error(transparent)]
     Storage(#[from] StorageError),

@@ -10,6 +10,7 @@ mod execute;
 mod node;
 mod report;
 mod rpc;
+mod server;
 mod state_root;
 mod workload;
 

@@ -9,13 +9,28 @@ use serde_json::{Map, Value};
 pub(crate) struct Report {
     title: &'static str,
     rows: Vec<(String, Vec<(&'static str, f64)>)>,
-    figures: Vec<(String, f64)>,
+    /// Whether a column comes before its row in the keys of numbers.
+    by_column: bool,
+    figures: Vec<(String, Figure)>,
     notes: Vec<String>,
+}
+
+/// What stands for itself.
+#[derive(Debug, Clone, Copy)]
+enum Figure {
+    Number(f64),
+    Word(&'static str),
 }
 
 impl Report {
     pub(crate) const fn new(title: &'static str) -> Self {
-        Self { title, rows: Vec::new(), figures: Vec::new(), notes: Vec::new() }
+        Self { title, rows: Vec::new(), by_column: false, figures: Vec::new(), notes: Vec::new() }
+    }
+
+    /// Calls numbers in rows `column_row` instead of `row_column`.
+    pub(crate) const fn by_column(mut self) -> Self {
+        self.by_column = true;
+        self
     }
 
     /// Adds a row. All rows have the same columns.
@@ -25,7 +40,12 @@ impl Report {
 
     /// Adds a number that stands for itself.
     pub(crate) fn figure(&mut self, name: impl Into<String>, value: f64) {
-        self.figures.push((name.into(), value));
+        self.figures.push((name.into(), Figure::Number(value)));
+    }
+
+    /// Adds a word that stands for itself.
+    pub(crate) fn word(&mut self, name: impl Into<String>, word: &'static str) {
+        self.figures.push((name.into(), Figure::Word(word)));
     }
 
     /// Adds a line for people.
@@ -33,17 +53,26 @@ impl Report {
         self.notes.push(note);
     }
 
-    /// One line with one object: keys are `row_column`, then the names of figures.
+    /// One line with one object: keys are `row_column` or `column_row`, then the names of figures.
     pub(crate) fn json(&self) -> String {
         let mut object = Map::new();
         object.insert("cores".into(), cores().into());
         for (row, columns) in &self.rows {
             for (column, value) in columns {
-                object.insert(format!("{}_{column}", row.replace('-', "_")), rounded(*value));
+                let row = row.replace('-', "_");
+                let key = match self.by_column {
+                    true => format!("{column}_{row}"),
+                    false => format!("{row}_{column}"),
+                };
+                object.insert(key, rounded(*value));
             }
         }
-        for (name, value) in &self.figures {
-            object.insert(name.clone(), rounded(*value));
+        for (name, figure) in &self.figures {
+            let value = match figure {
+                Figure::Number(value) => rounded(*value),
+                Figure::Word(word) => (*word).into(),
+            };
+            object.insert(name.clone(), value);
         }
         Value::Object(object).to_string()
     }
@@ -53,8 +82,12 @@ impl Report {
         let mut out = format!("{} ({} cores)", self.title, cores());
         out += &self.rows_table();
         let width = self.figures.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
-        for (name, value) in &self.figures {
-            out += &format!("\n{:width$}  {:>12}", name.replace('_', " "), number(*value));
+        for (name, figure) in &self.figures {
+            let text = match figure {
+                Figure::Number(value) => number(*value),
+                Figure::Word(word) => word.replace('_', " "),
+            };
+            out += &format!("\n{:width$}  {text:>12}", name.replace('_', " "));
         }
         for note in &self.notes {
             out += &format!("\n{note}");
@@ -98,6 +131,7 @@ fn rounded(value: f64) -> Value {
 fn number(value: f64) -> String {
     match value.abs() {
         size if size >= 100.0 => format!("{value:.0}"),
+        _ if value.fract() == 0.0 => format!("{value:.0}"),
         size if size >= 10.0 => format!("{value:.1}"),
         _ => format!("{value:.3}"),
     }
@@ -138,6 +172,9 @@ mod tests {
         assert_eq!(value["state_10k_ns"], 12);
         assert_eq!(value["state_10k_ratio"], 0.5124);
         assert_eq!(report.table().lines().count(), 3);
+        report.word("slowest", "state");
+        let value: Value = serde_json::from_str(&report.by_column().json()).expect("JSON");
+        assert_eq!((&value["ns_state_10k"], &value["slowest"]), (&12.into(), &"state".into()));
     }
 
     #[test]

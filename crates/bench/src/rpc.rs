@@ -2,16 +2,14 @@
 
 use std::{
     net::SocketAddr,
-    os::unix::process::CommandExt,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::Command,
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
     time::{Duration, Instant},
 };
 
 use alloy_primitives::{Bytes, hex, keccak256};
 use clap::Args;
-use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
@@ -20,11 +18,10 @@ use crate::{
     client::Client,
     node::{Node, prepare},
     report::{Report, median},
+    server::{Ending, Server, free_ports},
     workload::{CHAIN_ID, Chain, TOKEN, Workload},
 };
 
-/// How long a server may take to answer its first request.
-const START: Duration = Duration::from_secs(60);
 /// Different requests of one method, asked in turn.
 const VARIANTS: u64 = 64;
 /// Blocks that one search for logs spans.
@@ -56,22 +53,6 @@ pub struct RpcArgs {
     /// One JSON object instead of a table
     #[arg(long)]
     pub(crate) json: bool,
-}
-
-/// A server under load; ends with this.
-struct Server {
-    process: Child,
-    addr: SocketAddr,
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It may have ended by itself. anvil from npm is a script that starts the program: both
-        // are in the group.
-        let group = i32::try_from(self.process.id()).ok().and_then(Pid::from_raw);
-        let _ = group.map(|group| kill_process_group(group, Signal::KILL));
-        let _ = self.process.wait();
-    }
 }
 
 pub(crate) fn run(args: &RpcArgs, runtime: &Runtime) -> Result<Report, BenchError> {
@@ -120,53 +101,29 @@ async fn ours_on_disk(args: &RpcArgs, chain: &Chain) -> Result<tempfile::TempDir
 }
 
 fn start_ours(genesis: &Path, datadir: &Path) -> Result<Server, BenchError> {
-    let addr = free_port()?;
-    let process = Command::new(std::env::current_exe()?)
+    let [addr] = free_ports()?;
+    let mut command = Command::new(std::env::current_exe()?);
+    command
         .arg("node")
         .arg("--chain")
         .arg(genesis)
         .arg("--datadir")
         .arg(datadir)
         .args(["--http", "--http.port", &addr.port().to_string()])
-        .args(["--disable-auth-server", "--quiet"])
-        .stdout(Stdio::null())
-        .process_group(0)
-        .spawn()?;
-    ready(Server { process, addr })
+        .args(["--disable-auth-server", "--quiet"]);
+    Server::start("a node", &mut command, addr, Ending::Killed)
 }
 
 fn start_anvil(args: &RpcArgs, genesis: &Path) -> Result<Server, BenchError> {
-    let addr = free_port()?;
-    let process = Command::new(&args.anvil)
+    let [addr] = free_ports()?;
+    let mut command = Command::new(&args.anvil);
+    command
         .arg("--init")
         .arg(genesis)
         .args(["--port", &addr.port().to_string(), "--chain-id", &CHAIN_ID.to_string()])
         .args(["--gas-limit", &args.gas_limit.to_string(), "--no-mining", "--silent"])
-        .args(["--accounts", "0"])
-        .stdout(Stdio::null())
-        .process_group(0)
-        .spawn()
-        .map_err(|error| BenchError::setup("anvil", error))?;
-    ready(Server { process, addr })
-}
-
-/// Waits until the server answers.
-fn ready(mut server: Server) -> Result<Server, BenchError> {
-    let started = Instant::now();
-    loop {
-        if let Some(status) = server.process.try_wait()? {
-            return Err(BenchError::setup("a server under load", format!("ended: {status}")));
-        }
-        if Client::connect(server.addr)
-            .is_ok_and(|mut it| it.call("eth_chainId", &json!([])).is_ok())
-        {
-            return Ok(server);
-        }
-        if started.elapsed() > START {
-            return Err(BenchError::setup("a server under load", "does not answer"));
-        }
-        std::thread::sleep(Duration::from_millis(50));
-    }
+        .args(["--accounts", "0"]);
+    Server::start("anvil", &mut command, addr, Ending::Killed)
 }
 
 /// Has anvil mine blocks of the same transactions.
@@ -250,9 +207,4 @@ fn load(args: &RpcArgs, addr: SocketAddr, requests: &[Bytes]) -> Result<f64, Ben
         }
         Ok(rate)
     })
-}
-
-/// An address on loopback that nobody listens at.
-fn free_port() -> Result<SocketAddr, BenchError> {
-    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?)
 }

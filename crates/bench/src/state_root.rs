@@ -8,7 +8,7 @@ use alloy_primitives::{
     map::{B256Map, B256Set},
 };
 use ascribe_chainspec::ChainSpec;
-use ascribe_storage::{ExecutedBlock, HistoryRetention, Storage, StorageOptions};
+use ascribe_storage::{AttributionCell, ExecutedBlock, HistoryRetention, Storage, StorageOptions};
 use ascribe_trie::{
     Cached, HashedAccount, HashedPostState, Lookups, StateLayer, TrieCache, TrieError, prefetch,
     state_root,
@@ -194,6 +194,7 @@ impl State {
             layer: Arc::new(layer),
             replaced: Arc::default(),
             codes: Arc::default(),
+            attribution: AttributionCell::default(),
         }])?;
         self.head = SealedHeader::new(header, hash);
         Ok(())

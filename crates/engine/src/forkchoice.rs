@@ -145,6 +145,8 @@ impl Engine {
         } else {
             let blocks: Vec<ExecutedBlock> =
                 branch.blocks.iter().map(|block| block.executed().clone()).collect();
+            let indexer = self.chain.indexer();
+            indexer.prepare(&self.tree, &blocks).map_err(|error| failed(error.into()))?;
             self.storage.reorg(ancestor.number, &blocks).map_err(failed)?;
         }
         self.tree.set_reorganised(self.storage.reader(), &branch.blocks);

@@ -2,6 +2,7 @@
 
 use crate::{
     BuiltPayload, ChainView, DaLimits, EngineConfig, EngineError, EngineStats, ForkchoiceError,
+    attribution::Indexer,
     buffer::BlockBuffer,
     build::{Attempts, Builder, Jobs},
     cache::Caches,
@@ -42,7 +43,8 @@ pub fn spawn(
     let tree = Tree::new(storage.reader(), storage.labels());
     let head = tree.head();
     let caches = Caches::new(&config, head.hash());
-    let chain = Arc::new(Chain::new(tree.clone(), caches.clone()));
+    let indexer = Indexer { evm: evm.clone(), caches: caches.clone() };
+    let chain = Arc::new(Chain::new(tree.clone(), indexer));
     let counters = Arc::new(Counters::default());
     let health = Arc::new(Health::default());
     let jobs = Arc::new(Jobs::new(config.builder.payloads));
@@ -60,8 +62,12 @@ pub fn spawn(
     )?;
     let persistence = Persistence::spawn(
         {
-            let storage = storage.clone();
-            move |blocks| storage.append(blocks)
+            let (storage, chain) = (storage.clone(), chain.clone());
+            move |blocks| {
+                // What only executing a block tells has to be known before it is written.
+                chain.indexer().index(&chain.tree(), &storage.reader(), blocks)?;
+                storage.append(blocks)
+            }
         },
         counters.clone(),
     )?;

@@ -19,7 +19,7 @@ use ascribe_evm::{
     validate_block_pre_execution, validate_header, validate_post_execution, validate_state_root,
     validate_withdrawals_root,
 };
-use ascribe_storage::ExecutedBlock;
+use ascribe_storage::{AttributionCell, ExecutedBlock};
 use ascribe_trie::{
     EMPTY_ROOT_HASH, HashedPostState, ReplacedSlots, StateLayer, TrieReader, state_root,
 };
@@ -211,6 +211,7 @@ impl Committed {
             layer: Arc::new(self.layer),
             replaced: Arc::new(self.replaced),
             codes: Arc::new(self.codes),
+            attribution: AttributionCell::default(),
         };
         MemoryBlock::new(executed, self.changes)
     }

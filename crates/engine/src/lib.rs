@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod attribution;
 mod block;
 mod buffer;
 mod build;
@@ -22,6 +23,7 @@ mod stats;
 mod tree;
 mod view;
 
+pub use attribution::AttributionRows;
 pub use block::{BuiltPayload, CanonBlock, CanonUpdate};
 pub use build::payload_id;
 pub use config::{BuilderConfig, DaLimits, EngineConfig};

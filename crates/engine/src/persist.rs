@@ -134,6 +134,7 @@ impl Persistence {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ascribe_storage::AttributionCell;
     use parking_lot::Mutex;
     use reth_primitives_traits::RecoveredBlock;
     use std::{collections::VecDeque, sync::atomic::Ordering};
@@ -145,6 +146,7 @@ mod tests {
             layer: Arc::default(),
             replaced: Arc::default(),
             codes: Arc::default(),
+            attribution: AttributionCell::default(),
         })
     }
 

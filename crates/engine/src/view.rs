@@ -1,13 +1,15 @@
 //! The read side: the chain as everybody but the engine sees it.
 
 use crate::{
-    CanonUpdate, ProviderError, StateView,
+    AttributionRows, CanonUpdate, ProviderError, StateView,
+    attribution::Indexer,
     block::{CanonBlock, MemoryBlock},
     cache::Caches,
     tree::Tree,
 };
 use alloy_eips::{BlockId, BlockNumHash, BlockNumberOrTag};
 use alloy_primitives::B256;
+use ascribe_attribution_index::IndexError;
 use op_alloy_consensus::{OpBlock, OpReceipt};
 use parking_lot::RwLock;
 use reth_primitives_traits::{RecoveredBlock, SealedHeader};
@@ -21,17 +23,17 @@ const UPDATES: usize = 256;
 #[derive(Debug)]
 pub(crate) struct Chain {
     tree: RwLock<Arc<Tree>>,
-    caches: Caches,
+    indexer: Indexer,
     updates: broadcast::Sender<Arc<CanonUpdate>>,
     persisted: watch::Sender<BlockNumHash>,
 }
 
 impl Chain {
-    pub(crate) fn new(tree: Tree, caches: Caches) -> Self {
+    pub(crate) fn new(tree: Tree, indexer: Indexer) -> Self {
         let persisted = watch::Sender::new(tree.reader().head().num_hash());
         Self {
             tree: RwLock::new(Arc::new(tree)),
-            caches,
+            indexer,
             updates: broadcast::Sender::new(UPDATES),
             persisted,
         }
@@ -42,7 +44,11 @@ impl Chain {
     }
 
     pub(crate) const fn caches(&self) -> &Caches {
-        &self.caches
+        &self.indexer.caches
+    }
+
+    pub(crate) const fn indexer(&self) -> &Indexer {
+        &self.indexer
     }
 
     /// Shows a new snapshot. Only the engine's thread does.
@@ -238,6 +244,14 @@ impl ChainView {
     pub fn state_latest(&self) -> Result<StateView, ProviderError> {
         let tree = self.chain.tree();
         StateView::new(&tree, tree.head_num_hash().hash, self.chain.caches())
+    }
+
+    /// The attribution index up to the head.
+    ///
+    /// # Errors
+    /// If rows or blocks cannot be read.
+    pub fn attribution(&self) -> Result<AttributionRows, IndexError> {
+        AttributionRows::new(self.chain.tree(), &self.chain.indexer)
     }
 
     /// Every change of the canonical chain from now on. A subscriber that lags far behind is told

@@ -352,7 +352,7 @@ fn tx_env(tx: &OpTxEnvelope, sender: Address) -> OpTx {
     OpTx::from_encoded_tx(tx, sender, Bytes::from_static(&TYPES[ty..=ty]))
 }
 
-fn evm_error<E: std::error::Error + Send + Sync + 'static>(
+pub(crate) fn evm_error<E: std::error::Error + Send + Sync + 'static>(
     error: EVMError<E, OpTxError>,
 ) -> PushError {
     match error {

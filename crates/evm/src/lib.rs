@@ -14,6 +14,7 @@ mod fastlz;
 pub mod l1_fee;
 mod precompiles;
 mod receipts;
+mod settled;
 #[cfg(test)]
 mod test_chain;
 mod validate;

@@ -68,7 +68,7 @@ pub struct RpcArgs {
     /// HTTP port (0 takes a free one)
     #[arg(long = "http.port", value_name = "PORT", default_value_t = 8545)]
     pub http_port: u16,
-    /// Namespaces over HTTP: eth, net, web3, txpool, debug, rpc, miner, admin, optimism, or all
+    /// Namespaces over HTTP: attribution, eth, net, web3, txpool, debug, rpc, miner, admin, optimism, or all
     #[arg(long = "http.api", value_name = "LIST", default_value_t = Namespaces::default())]
     pub http_api: Namespaces,
     /// Origins that a browser may call from: a list, or *

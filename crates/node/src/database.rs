@@ -1,7 +1,8 @@
-//! Work on a database that no node has open: `init`, `db stats`, `db verify`, `db unwind`.
+//! Work on a database that no node has open: `init`, `db stats`, `db verify`, `db unwind`, `attribution reindex`.
 
 use std::path::{Path, PathBuf};
 
+use ascribe_attribution_index::{Index, answer::Stats};
 use ascribe_chainspec::{ChainSpec, ChainSpecError};
 use ascribe_storage::{
     GenesisProgress, Storage, StorageError, StorageOptions, StorageStats, VerifyReport, VerifyStage,
@@ -123,6 +124,7 @@ pub fn verify(datadir: &DatadirArgs, db: &DbArgs) -> Result<VerifyReport, Databa
                 VerifyStage::Codes => "codes",
                 VerifyStage::State => "state",
                 VerifyStage::History => "history",
+                VerifyStage::Attribution => "attribution",
             };
             current = Some((at.stage, progress::bar(name, at.total)));
         }
@@ -134,6 +136,19 @@ pub fn verify(datadir: &DatadirArgs, db: &DbArgs) -> Result<VerifyReport, Databa
         bar.finish_and_clear();
     }
     Ok(report?)
+}
+
+/// `ascribe attribution reindex`: makes the attribution index again from blocks, and tells what is in it.
+pub fn reindex_attribution(datadir: &DatadirArgs, db: &DbArgs) -> Result<Stats, DatabaseError> {
+    let storage = open(datadir, db)?;
+    let bar = progress::bar("attribution", None);
+    storage.reindex_attribution(&mut |at| {
+        bar.set_length(at.total);
+        bar.set_position(at.done);
+    })?;
+    bar.finish_and_clear();
+    let head = storage.reader().head().number;
+    Ok(Index::new(storage.reader()).stats(&(0..=head)).map_err(StorageError::from)?)
 }
 
 /// `ascribe db unwind`: takes off every block above `to`.

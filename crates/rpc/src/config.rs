@@ -103,6 +103,8 @@ impl Default for RpcConfig {
 pub enum Namespace {
     /// `admin_`
     Admin,
+    /// `attribution_`
+    Attribution,
     /// `debug_`
     Debug,
     /// `eth_`
@@ -123,8 +125,9 @@ pub enum Namespace {
 
 impl Namespace {
     /// All of them, in alphabetical order.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Admin,
+        Self::Attribution,
         Self::Debug,
         Self::Eth,
         Self::Miner,
@@ -139,6 +142,7 @@ impl Namespace {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Admin => "admin",
+            Self::Attribution => "attribution",
             Self::Debug => "debug",
             Self::Eth => "eth",
             Self::Miner => "miner",
@@ -160,7 +164,7 @@ impl fmt::Display for Namespace {
 /// `--http.api` or `--ws.api` names a namespace that there is not.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "unknown RPC namespace {given:?}, expected a list of admin, debug, eth, miner, net, optimism, rpc, txpool, web3, or all, or none"
+    "unknown RPC namespace {given:?}, expected a list of admin, attribution, debug, eth, miner, net, optimism, rpc, txpool, web3, or all, or none"
 )]
 pub struct UnknownNamespace {
     /// What was given.
@@ -197,9 +201,9 @@ impl Namespaces {
 }
 
 impl Default for Namespaces {
-    /// `eth`, `net` and `web3`: what op-reth offers unless told otherwise.
+    /// `eth`, `net` and `web3`, which op-reth offers unless told otherwise, and `attribution`.
     fn default() -> Self {
-        Self::new([Namespace::Eth, Namespace::Net, Namespace::Web3])
+        Self::new([Namespace::Attribution, Namespace::Eth, Namespace::Net, Namespace::Web3])
     }
 }
 

@@ -3,6 +3,7 @@
 mod access;
 pub mod admin;
 mod args;
+mod attribution;
 mod config;
 mod context;
 mod debug;

@@ -4,7 +4,7 @@ use crate::{
     JwtSecret, Namespace, Namespaces, RpcConfig, RpcContext,
     access::{self, Origins},
     admin::{self, LogControl},
-    debug,
+    attribution, debug,
     dispatch::{Dispatcher, Limits},
     engine::{self, AuthLayer},
     eth,
@@ -129,6 +129,7 @@ impl Modules {
         };
         let mut public = BTreeMap::from([
             (Namespace::Admin, methods(&|registry| admin::register(registry, rollup, logs))),
+            (Namespace::Attribution, methods(&attribution::register)),
             (Namespace::Debug, methods(&debug::register)),
             (Namespace::Eth, methods(&eth::register)),
             (Namespace::Miner, methods(&miner::register)),

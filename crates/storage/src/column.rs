@@ -6,6 +6,7 @@
 //! length.
 
 use alloy_primitives::B256;
+use ascribe_attribution_index::Table;
 use nybbles::Nibbles;
 use std::fmt;
 
@@ -45,11 +46,39 @@ pub enum Column {
     AccountHistory,
     /// Account hash ‖ slot hash ‖ number → nothing: the slot changed in that block.
     StorageHistory,
+    /// [`Table::Lists`] of the attribution index.
+    AttributionLists,
+    /// [`Table::Ordinals`].
+    AttributionOrdinals,
+    /// [`Table::Adapters`].
+    AttributionAdapters,
+    /// [`Table::Payees`].
+    AttributionPayees,
+    /// [`Table::Claims`].
+    AttributionClaims,
+    /// [`Table::Merges`].
+    AttributionMerges,
+    /// [`Table::Contents`].
+    AttributionContents,
+}
+
+impl From<Table> for Column {
+    fn from(table: Table) -> Self {
+        match table {
+            Table::Lists => Self::AttributionLists,
+            Table::Ordinals => Self::AttributionOrdinals,
+            Table::Adapters => Self::AttributionAdapters,
+            Table::Payees => Self::AttributionPayees,
+            Table::Claims => Self::AttributionClaims,
+            Table::Merges => Self::AttributionMerges,
+            Table::Contents => Self::AttributionContents,
+        }
+    }
 }
 
 impl Column {
     /// Every column, in the order of `Column as usize`.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 23] = [
         Self::Meta,
         Self::Headers,
         Self::Bodies,
@@ -66,6 +95,13 @@ impl Column {
         Self::StorageChanges,
         Self::AccountHistory,
         Self::StorageHistory,
+        Self::AttributionLists,
+        Self::AttributionOrdinals,
+        Self::AttributionAdapters,
+        Self::AttributionPayees,
+        Self::AttributionClaims,
+        Self::AttributionMerges,
+        Self::AttributionContents,
     ];
 
     /// Name of the column family on disk.
@@ -87,6 +123,13 @@ impl Column {
             Self::StorageChanges => "storage-changes",
             Self::AccountHistory => "account-history",
             Self::StorageHistory => "storage-history",
+            Self::AttributionLists => "attribution-lists",
+            Self::AttributionOrdinals => "attribution-ordinals",
+            Self::AttributionAdapters => "attribution-adapters",
+            Self::AttributionPayees => "attribution-payees",
+            Self::AttributionClaims => "attribution-claims",
+            Self::AttributionMerges => "attribution-merges",
+            Self::AttributionContents => "attribution-contents",
         }
     }
 
@@ -109,6 +152,7 @@ impl Column {
                 | Self::Receipts
                 | Self::AccountChanges
                 | Self::StorageChanges
+                | Self::AttributionOrdinals
         )
     }
 }
@@ -135,6 +179,8 @@ pub(crate) mod meta {
     pub(crate) const FINALIZED: &[u8] = b"finalized";
     /// Lowest block number whose state is kept.
     pub(crate) const FLOOR: &[u8] = b"history-floor";
+    /// What the attribution index is of: its version, and the last block in it.
+    pub(crate) const ATTRIBUTION: &[u8] = b"attribution-index";
     /// Prefix of the names of other rooms.
     pub(crate) const ROOM: &[u8] = b"room/";
 }

@@ -1,16 +1,18 @@
 //! One atomic change of the persisted chain: blocks taken off, blocks put on.
 //!
 //! Each kind of row has a module with a way on and a way off: [`chain_rows`], [`history_rows`],
-//! [`state_rows`]. A further index over blocks joins by the same pair of calls in
+//! [`state_rows`], [`attribution_rows`]. A further index over blocks joins by the same pair of calls in
 //! [`Commit::append`] and [`Commit::unwind`], and is then as atomic as they are.
 
 use crate::{
-    Column, ExecutedBlock, HistoryRetention, StorageError, StorageReader, chain_rows, codec,
+    Column, ExecutedBlock, HistoryRetention, StorageError, StorageReader, attribution_rows,
+    chain_rows, codec,
     column::meta,
     database::{Database, Rows},
     history_rows, state_rows,
 };
 use alloy_eips::BlockNumHash;
+use ascribe_attribution_index::Changes;
 use ascribe_trie::{HashedPostState, Layered, StateLayer, TrieError, state_root};
 use std::sync::Arc;
 
@@ -24,6 +26,8 @@ pub(crate) struct Commit<'a> {
     rows: Rows<'a>,
     /// State and trie changes so far, over `base`.
     overlay: Arc<StateLayer>,
+    /// Changes of the attribution index so far, over `base`.
+    attribution: Changes,
     head: BlockNumHash,
     /// Highest block of `base` that is still on the chain.
     shared: u64,
@@ -41,6 +45,7 @@ impl<'a> Commit<'a> {
             base,
             rows: database.rows_of(blocks.iter().map(expected_bytes).sum()),
             overlay: Arc::default(),
+            attribution: Changes::default(),
             head: base.head().num_hash(),
             shared: base.head().number,
             floor: base.history_floor(),
@@ -66,6 +71,7 @@ impl<'a> Commit<'a> {
         self.overlay = Arc::new(StateLayer::new(revert, output));
         history_rows::remove(&mut self.rows, self.base, ancestor + 1, head.number)?;
         for number in (ancestor + 1..=head.number).rev() {
+            attribution_rows::unwind(&mut self.attribution, self.base, number)?;
             chain_rows::unwind(&mut self.rows, self.base, number)?;
         }
         self.head = header.num_hash();
@@ -87,6 +93,7 @@ impl<'a> Commit<'a> {
         self.check_root(executed)?;
         chain_rows::append(&mut self.rows, executed)?;
         history_rows::append(&mut self.rows, self.base, &self.overlay, executed)?;
+        attribution_rows::append(&mut self.attribution, self.base, executed)?;
         Arc::make_mut(&mut self.overlay).extend(&executed.layer);
         self.head = executed.num_hash();
         Ok(())
@@ -127,6 +134,7 @@ impl<'a> Commit<'a> {
     /// The whole batch.
     pub(crate) fn finish(mut self) -> Result<Rows<'a>, StorageError> {
         state_rows::write(&mut self.rows, self.base, &self.overlay)?;
+        attribution_rows::write(&mut self.rows, &self.attribution, self.head.number);
         self.rows.put(Column::Meta, meta::HEAD, &codec::encode_num_hash(self.head));
         self.rows.put(Column::Meta, meta::FLOOR, &self.floor.to_be_bytes());
         Ok(self.rows)

@@ -2,6 +2,7 @@
 
 use crate::{codec::DecodeError, column::Column};
 use alloy_primitives::{B256, Bytes};
+use ascribe_attribution_index::IndexError;
 use ascribe_trie::{TrieError, TrieReadError};
 use std::path::PathBuf;
 use thiserror::Error;
@@ -68,6 +69,9 @@ pub enum StorageError {
         /// A column family that is not ours.
         column: String,
     },
+    /// The attribution index contradicts itself.
+    #[error("attribution index: {0}; `ascribe attribution reindex` makes it again")]
+    Attribution(#[from] IndexError),
     /// An entry is there but wrong: bytes that do not decode, or that RocksDB's checksums refuse.
     #[error("corrupt database: column family {column}, key 0x{}: {reason}", hex(.key))]
     Corrupt {

@@ -1,5 +1,6 @@
 //! The unit of persistence.
 
+use crate::AttributionCell;
 use alloy_consensus::{BlockHeader, Header};
 use alloy_eips::BlockNumHash;
 use alloy_primitives::{B256, Bytes};
@@ -23,6 +24,8 @@ pub struct ExecutedBlock {
     pub replaced: Arc<ReplacedSlots>,
     /// Bytecodes it adds, by code hash.
     pub codes: Arc<Vec<(B256, Bytes)>>,
+    /// What it adds to the attribution index; found out when first asked for.
+    pub attribution: AttributionCell,
 }
 
 impl ExecutedBlock {

@@ -104,7 +104,7 @@ fn clear(database: &Database) -> Result<(), StorageError> {
     let mut found = false;
     for column in Column::ALL {
         if column == Column::Meta {
-            for key in [meta::HEAD, meta::FLOOR, meta::SAFE, meta::FINALIZED] {
+            for key in [meta::HEAD, meta::FLOOR, meta::SAFE, meta::FINALIZED, meta::ATTRIBUTION] {
                 rows.delete(column, key);
             }
         } else if !database.is_empty(column)? {

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod attribution_rows;
 mod chain_rows;
 mod codec;
 mod column;
@@ -22,6 +23,9 @@ mod storage;
 mod syncer;
 mod verify;
 
+pub use attribution_rows::{
+    AttributionCell, IndexProgress, attribution_block, may_concern_attribution,
+};
 pub use codec::DecodeError;
 pub use column::Column;
 pub use error::{Corruption, StorageError};

@@ -27,6 +27,7 @@ struct Inner {
     snapshot: Snapshot,
     head: SealedHeader,
     floor: u64,
+    chain_id: u64,
 }
 
 impl fmt::Debug for StorageReader {
@@ -54,6 +55,9 @@ impl StorageReader {
                 format!("floor {floor} is above the head {}", head.number),
             ));
         }
+        let chain_id = snapshot
+            .get_with(Column::Meta, meta::CHAIN_ID, codec::decode_number)?
+            .ok_or_else(|| StorageError::missing(Column::Meta, meta::CHAIN_ID))?;
         let key = number_key(head.number);
         let header = snapshot
             .get_with(Column::Headers, &key, codec::decode_header)?
@@ -65,7 +69,7 @@ impl StorageReader {
                 format!("hash {} is not that of the head, {}", header.hash(), head.hash),
             ));
         }
-        Ok(Self { inner: Arc::new(Inner { snapshot, head: header, floor }) })
+        Ok(Self { inner: Arc::new(Inner { snapshot, head: header, floor, chain_id }) })
     }
 
     /// That the head is whole: its state root is that of the root node, and its parts are there.
@@ -98,6 +102,11 @@ impl StorageReader {
     /// Header of the persisted head.
     pub fn head(&self) -> &SealedHeader {
         &self.inner.head
+    }
+
+    /// EIP-155 chain id.
+    pub fn chain_id(&self) -> u64 {
+        self.inner.chain_id
     }
 
     /// Lowest block number whose state is kept.

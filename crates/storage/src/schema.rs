@@ -4,7 +4,9 @@ use crate::{Column, StorageError, StorageOptions, column::meta, database::Databa
 use std::{path::Path, sync::Arc};
 
 /// Version of the layout that this release writes. A database of a newer one is refused.
-pub const SCHEMA_VERSION: u32 = 1;
+///
+/// 2: column families of the attribution index, which opening an older database makes.
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// Opens the database in `path`, provided that this release understands it.
 pub(crate) fn open(path: &Path, options: &StorageOptions) -> Result<Arc<Database>, StorageError> {
@@ -21,7 +23,7 @@ pub(crate) fn open(path: &Path, options: &StorageOptions) -> Result<Arc<Database
             }
         }
     }
-    if found.is_none() {
+    if found != Some(SCHEMA_VERSION) {
         let mut rows = database.rows();
         rows.put(Column::Meta, meta::SCHEMA, &SCHEMA_VERSION.to_be_bytes());
         database.write(rows)?;

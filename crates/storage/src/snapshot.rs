@@ -104,6 +104,25 @@ impl Snapshot {
         self.scan_bounded(column, from.to_vec(), to, true)
     }
 
+    /// The last entry with a key in `from..to`.
+    pub(crate) fn last(
+        &self,
+        column: Column,
+        from: &[u8],
+        to: &[u8],
+    ) -> Result<Option<OwnedEntry>, StorageError> {
+        let mut options = ReadOptions::default();
+        options.set_snapshot(&self.snapshot);
+        options.set_total_order_seek(true);
+        options.set_iterate_lower_bound(from);
+        options.set_iterate_upper_bound(to);
+        let mut iterator =
+            self.database.rocksdb().raw_iterator_cf_opt(self.database.column(column), options);
+        iterator.seek_to_last();
+        iterator.status().map_err(|error| StorageError::reading(column, from, error))?;
+        Ok(iterator.item().map(|(key, value)| (key.to_vec(), value.to_vec())))
+    }
+
     fn scan_bounded(
         &self,
         column: Column,
@@ -127,6 +146,9 @@ impl Snapshot {
         Scan { column, from, iterator, started: false }
     }
 }
+
+/// A key and its value, copied.
+pub(crate) type OwnedEntry = (Vec<u8>, Vec<u8>);
 
 /// A key and its value.
 pub(crate) type Entry<'a> = (&'a [u8], &'a [u8]);

@@ -1,8 +1,8 @@
 //! The one writer of the database, and the doors to it.
 
 use crate::{
-    ExecutedBlock, HistoryRetention, Labels, StorageError, StorageOptions, StorageReader,
-    SyncPolicy,
+    ExecutedBlock, HistoryRetention, IndexProgress, Labels, StorageError, StorageOptions,
+    StorageReader, SyncPolicy, attribution_rows,
     commit::Commit,
     database::Database,
     genesis::{self, GenesisProgress},
@@ -63,6 +63,7 @@ impl Storage {
         let path = path.as_ref();
         let database = schema::open(path, &options)?;
         genesis::ensure(&database, spec, progress)?;
+        attribution_rows::complete(&database, &mut |_| {})?;
 
         let reader = StorageReader::new(Snapshot::new(database.clone()))?;
         reader.check_head()?;
@@ -132,6 +133,19 @@ impl Storage {
             self.commit(&mut stored, step, &[])?;
             progress(step);
         }
+    }
+
+    /// Makes the attribution index again, from blocks alone.
+    pub fn reindex_attribution(
+        &self,
+        progress: &mut dyn FnMut(IndexProgress),
+    ) -> Result<(), StorageError> {
+        let _writer = self.inner.writer.lock();
+        attribution_rows::clear(&self.inner.database)?;
+        attribution_rows::complete(&self.inner.database, progress)?;
+        let reader = StorageReader::new(Snapshot::new(self.inner.database.clone()))?;
+        *self.inner.current.write() = reader;
+        Ok(())
     }
 
     fn commit(

@@ -1,7 +1,7 @@
 //! Checking a whole database against itself, from the leaves up.
 
 use crate::{
-    Column, StorageError, StorageReader, codec,
+    Column, StorageError, StorageReader, attribution_rows, codec,
     column::{self, number_at},
     snapshot::Scan,
     state::{decode, exact_account_change, exact_hash, exact_slot, exact_storage_change, parse},
@@ -9,6 +9,7 @@ use crate::{
 use alloy_consensus::{BlockHeader, TxReceipt, proofs::calculate_transaction_root};
 use alloy_primitives::{B256, Bloom, KECCAK256_EMPTY, keccak256, map::B256Set};
 use alloy_trie::TrieAccount;
+use ascribe_attribution_index::Table;
 use ascribe_trie::{Node, TrieBuilder};
 use nybbles::Nibbles;
 
@@ -26,6 +27,8 @@ pub enum VerifyStage {
     State,
     /// Reverse changes and the index over them.
     History,
+    /// The attribution index.
+    Attribution,
 }
 
 /// How far a verification is.
@@ -60,14 +63,16 @@ pub struct VerifyReport {
     pub account_changes: u64,
     /// Reverse changes of slots.
     pub storage_changes: u64,
+    /// Rows of the attribution index.
+    pub attribution_rows: u64,
 }
 
 impl StorageReader {
     /// Checks the whole database: every header hashes to its hash and names its parent, bodies,
     /// senders, receipts and lookups belong to them; storage roots and the state root follow from
     /// the leaves, and every trie node is the one the leaves make; codes hash to their names; each
-    /// reverse change has its index entry. The first thing that is wrong comes back as an error
-    /// that names it.
+    /// reverse change has its index entry; the attribution index is what the blocks make it. The
+    /// first thing that is wrong comes back as an error that names it.
     pub fn verify(
         &self,
         progress: &mut dyn FnMut(VerifyProgress),
@@ -78,6 +83,7 @@ impl StorageReader {
         check.codes()?;
         check.state()?;
         check.history()?;
+        check.attribution()?;
         Ok(check.report)
     }
 }
@@ -122,6 +128,30 @@ impl Check<'_> {
                 "{count} entries in the column family, the rest of the database has {expected}"
             ),
         ))
+    }
+
+    fn attribution(&mut self) -> Result<(), StorageError> {
+        let head = self.reader.head().number;
+        let mut counts = [0; Table::ALL.len()];
+        for number in 0..=head {
+            let changes = attribution_rows::added(self.reader, number)?;
+            for (table, count) in Table::ALL.into_iter().zip(&mut counts) {
+                for (key, value) in changes.of(table) {
+                    let column = table.into();
+                    if self.reader.snapshot().get(column, key)?.as_deref() != value {
+                        let reason = format!("not what block {number} makes it");
+                        return Err(StorageError::inconsistent(column, key, reason));
+                    }
+                    *count += 1;
+                }
+            }
+            self.advance(VerifyStage::Attribution, number + 1, Some(head + 1));
+        }
+        self.report.attribution_rows = counts.iter().sum();
+        Table::ALL
+            .into_iter()
+            .zip(counts)
+            .try_for_each(|(table, count)| self.count(table.into(), count))
     }
 
     fn blocks(&mut self) -> Result<(), StorageError> {

@@ -2,6 +2,7 @@
 
 mod account;
 mod anvil;
+mod attribution;
 mod chain;
 mod config;
 mod devnet;
@@ -18,6 +19,7 @@ mod rpc;
 
 pub use account::{Account, DEV_ACCOUNTS};
 pub use anvil::Anvil;
+pub use attribution::{HUB, HubBatch, artifact, hub_rates};
 pub use chain::{Fork, TestChain};
 pub use config::{l1_config, l2_config, op_forks};
 pub use devnet::{Devnet, DevnetSetup, PATIENCE, contracts};
@@ -30,4 +32,4 @@ pub use payload::Payload;
 pub use port::free_port;
 pub use process::{Process, send_signal, wait_until};
 pub use program::{ascribe_bin, find_program, find_stock, say, skip};
-pub use rpc::{CallError, Rpc, RpcError, token, unix_time};
+pub use rpc::{CallError, Rpc, RpcError, runtime, token, unix_time};

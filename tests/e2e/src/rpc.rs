@@ -31,6 +31,11 @@ static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
         .expect("a runtime")
 });
 
+/// Where tests wait for what is asynchronous.
+pub fn runtime() -> &'static Runtime {
+    &RUNTIME
+}
+
 /// An error object.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, thiserror::Error)]
 #[error("{message} ({code})")]

@@ -4,19 +4,18 @@
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256, address, aliases::U96};
 use alloy_sol_types::{SolCall, SolError, SolEvent};
 use ascribe_attribution::{
-    Meter, Payee, Settled,
+    ListId, Meter, Payee, Settled,
     abi::IAttribution::{Settlement, settleCall},
+    hub::{Claim, HubRates, IAttributionHub as Hub},
     merkle, settle,
 };
 use ascribe_e2e::{Account, Devnet, DevnetSetup, PATIENCE, ascribe_bin, say};
-use contracts::{Call3, Claim, Hub, Rates, aggregate3Call};
 use serde_json::{Value, json};
 use std::{fs, path::Path, process::Command};
 
 const CHAIN: u64 = 901;
 const HUB: Address = address!("4200000000000000000000000000000000000a77");
 const PRECOMPILE: Address = address!("0000000000000000000000000000000000000a77");
-const MULTICALL: Address = address!("cA11bde05977b3631167028862bE2a173976CA11");
 const RECORDS: usize = 16_384;
 /// Adapters of the reference workload.
 const ADAPTERS: usize = 1_000;
@@ -28,64 +27,9 @@ const GAS: u64 = 9_900_000;
 const GAS_PER_RECORD: u64 = 400;
 const ETHER: u64 = 1_000_000_000_000_000_000;
 
-/// What the contracts take.
-#[allow(clippy::too_many_arguments, missing_docs, reason = "as many as the event has fields")]
-mod contracts {
-    alloy_sol_types::sol! {
-        #[derive(Debug)]
-        struct Rates {
-            uint96 prompt;
-            uint96 completion;
-            uint96 record;
-            uint16 modelShare;
-            uint16 adapterShare;
-            uint16 sourceShare;
-            uint16 operatorShare;
-        }
-
-        #[derive(Debug)]
-        struct Claim {
-            uint256 list;
-            uint256 position;
-            uint256 payee;
-            uint256 amount;
-            bytes32[] proof;
-        }
-
-        struct Call3 {
-            address target;
-            bool allowFailure;
-            bytes callData;
-        }
-
-        interface Hub {
-            event BatchSettled(
-                uint256 indexed list, uint32 indexed model, address indexed operator, uint64 sequence, uint64 timeBase,
-                uint64 timeEnd, uint32 records, uint32 payouts, uint64 promptTokens, uint64 completionTokens,
-                uint128 total, bytes32 recordRoot, bytes32 payoutRoot, bytes32 detailRoot
-            );
-            error WrongSequence(uint64 expected, uint64 given);
-            error Underfunded(uint256 total, uint256 given);
-            error AlreadyClaimed(uint256 list, uint256 position);
-
-            function registerModel(Rates rates) external returns (uint32);
-            function transferModel(uint32 model, address to) external;
-            function registerAdapter(uint32 model, address owner, bytes32 generation, bytes32 corpusRoot)
-                external returns (uint32);
-            function setSources(uint32 model, uint32 adapter, uint32 first, address[] payees) external;
-            function registerOperator() external payable;
-            function submitBatch(bytes batch) external payable returns (uint256);
-            function claimMany(Claim[] claims) external;
-            function isClaimed(uint256 list, uint256 position) external view returns (bool);
-        }
-
-        function aggregate3(Call3[] calls) external payable;
-    }
-}
-
-fn rates() -> Rates {
+fn rates() -> HubRates {
     let price = |gwei: u64| U96::from(gwei) * U96::from(1_000_000_000_u64);
-    Rates {
+    HubRates {
         prompt: price(150_000),
         completion: price(600_000),
         record: price(1),
@@ -142,17 +86,11 @@ fn batch(folder: &Path, operator: Address) -> Vec<u8> {
 }
 
 /// The payouts at these positions, with their proofs.
-fn claims(settled: &Settled, list: U256, positions: &[usize]) -> Vec<Claim> {
+fn claims(settled: &Settled, list: ListId, positions: &[usize]) -> Vec<Claim> {
     let leaves = settled.payouts.leaves();
     let claim = |position: usize| {
-        let payout = settled.payouts.list()[position];
-        Claim {
-            list,
-            position: U256::from(position),
-            payee: payout.payee.key(),
-            amount: U256::from(payout.amount),
-            proof: merkle::proof(&leaves, position).expect("a leaf"),
-        }
+        let proof = merkle::proof(&leaves, position).expect("a leaf");
+        Claim::new(list, position as u32, &settled.payouts.list()[position], proof)
     };
     positions.iter().map(|position| claim(*position)).collect()
 }
@@ -164,26 +102,15 @@ fn a_batch_is_settled_and_claimed() {
     let mut devnet = setup.start();
     let (mut owner, mut operator) = (Account::dev(0, CHAIN), Account::dev(1, CHAIN));
 
-    // A model, and adapters of it; registering many at once wants a contract that owns the model for a while.
     send(&devnet, &mut owner, HUB, 0, &Hub::registerModelCall { rates: rates() }, 1_000_000);
-    send(
-        &devnet,
-        &mut owner,
-        HUB,
-        0,
-        &Hub::transferModelCall { model: 0, to: MULTICALL },
-        1_000_000,
-    );
-    let register = Hub::registerAdapterCall {
-        model: 0,
-        owner: owner.address(),
-        generation: B256::repeat_byte(1),
-        corpusRoot: B256::repeat_byte(2),
-    };
-    let call = Call3 { target: HUB, allowFailure: false, callData: register.abi_encode().into() };
     for _ in 0..ADAPTERS / AT_ONCE {
-        let calls = vec![call.clone(); AT_ONCE];
-        send(&devnet, &mut owner, MULTICALL, 0, &aggregate3Call { calls }, GAS);
+        let register = Hub::registerAdaptersCall {
+            model: 0,
+            owner: owner.address(),
+            generations: vec![B256::repeat_byte(1); AT_ONCE],
+            corpusRoots: vec![B256::repeat_byte(2); AT_ONCE],
+        };
+        send(&devnet, &mut owner, HUB, 0, &register, GAS);
     }
     send(&devnet, &mut operator, HUB, ETHER, &Hub::registerOperatorCall {}, 1_000_000);
 
@@ -226,30 +153,20 @@ fn a_batch_is_settled_and_claimed() {
     let inner = trace["calls"][0]["calls"][0].clone();
     assert_eq!(inner["to"], json!(PRECOMPILE), "{}", trace["calls"][0]["type"]);
 
-    check_claims(&devnet, &mut owner, &settled, event.list);
+    let list = ListId::of_batch(operator.address(), 0);
+    assert_eq!(event.list, list.number());
+    check_claims(&devnet, &mut owner, &settled, list);
+    check_command_line(&devnet, &operator, &settled, list);
     assert!(devnet.process.terminate(PATIENCE).success());
     say(&format!("{test}: {RECORDS} records in {} bytes, {gas_per_record} gas each", bytes.len()));
 }
 
 fn settle_call(batch: &[u8]) -> settleCall {
-    let Rates { prompt, completion, record, modelShare, adapterShare, sourceShare, operatorShare } =
-        rates();
-    settleCall {
-        batch: batch.to_vec().into(),
-        rates: ascribe_attribution::abi::IAttribution::Rates {
-            prompt,
-            completion,
-            record,
-            modelShare,
-            adapterShare,
-            sourceShare,
-            operatorShare,
-        },
-    }
+    settleCall { batch: batch.to_vec().into(), rates: rates().into() }
 }
 
 /// An adapter's owner and a source get what is theirs, once.
-fn check_claims(devnet: &Devnet, sender: &mut Account, settled: &Settled, list: U256) {
+fn check_claims(devnet: &Devnet, sender: &mut Account, settled: &Settled, list: ListId) {
     let receiver = address!("00000000000000000000000000000000000ca5e1");
     let (mut adapter_at, mut source_at) = (None, None);
     for (position, payout) in settled.payouts.list().iter().enumerate() {
@@ -266,6 +183,79 @@ fn check_claims(devnet: &Devnet, sender: &mut Account, settled: &Settled, list: 
     send(devnet, sender, HUB, 0, &claims, 1_000_000);
     let amount = settled.payouts.list()[positions[1]].amount;
     assert_eq!(devnet.balance(receiver, &json!("latest")), U256::from(amount));
-    let error = Hub::AlreadyClaimed { list, position: U256::from(positions[0]) };
+    let error = Hub::AlreadyClaimed { list: list.number(), position: U256::from(positions[0]) };
     assert_eq!(refusal(devnet, sender.address(), 0, &claims), error.abi_encode());
+}
+
+/// Runs `ascribe attribution` against a devnet; what it prints, or says when it fails.
+fn attribution(devnet: &Devnet, args: &[&str]) -> Result<String, String> {
+    let mut command = Command::new(ascribe_bin());
+    command.arg("attribution").args(args).env("ETH_RPC_URL", devnet.l2.url());
+    let output = command.output().expect("started");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
+    if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
+}
+
+/// Whoever has no more than the command line finds a record, proves it to somebody without a node, submits more, and gets
+/// what is theirs.
+fn check_command_line(devnet: &Devnet, operator: &Account, settled: &Settled, list: ListId) {
+    let run = |args: &[&str]| attribution(devnet, args).expect("it succeeds");
+    let json = |text: &str| -> Value { serde_json::from_str(text).expect("JSON") };
+    let list = list.to_string();
+
+    let shown = json(&run(&["show", &list]));
+    assert_eq!(shown["records"], json!(RECORDS));
+    assert_eq!(shown["recordRoot"], json!(settled.record_root));
+    let record = settled.columns.records().nth(4_711).expect("a record");
+    let shown = json(&run(&["show", &list, "4711"]));
+    assert_eq!(shown["completionTokens"], json!(record.completion_tokens));
+    let of_adapter = settled.columns.records().filter(|record| record.adapter == 3).count();
+    let found = run(&["show", "records", "--model", "0", "--adapter", "3", "--all"]);
+    assert_eq!(found.lines().count(), of_adapter);
+
+    // A proof is good for one block only, and for just what it says.
+    let file = devnet.folder.join("proof.json");
+    let path = file.to_str().expect("UTF-8");
+    let block: Value = devnet.l2.call("eth_getBlockByNumber", json!(["latest", false]));
+    let (number, hash) =
+        (block["number"].as_str().expect("a number"), block["hash"].as_str().expect("a hash"));
+    run(&["prove", "record", &list, "4711", "--block", number, "--out", path]);
+    let proven = run(&["verify", path, "--block-hash", hash]);
+    assert!(proven.contains(&operator.address().to_string()), "{proven}");
+    let other = block["parentHash"].as_str().expect("a hash");
+    attribution(devnet, &["verify", path, "--block-hash", other]).expect_err("another block");
+    let output: Value = devnet.rollup.call("optimism_outputAtBlock", json!([number]));
+    let root = output["outputRoot"].as_str().expect("a root");
+    run(&["verify", path, "--output-root", root]);
+    run(&["prove", "payout", &list, "adapter:0:3", "--block", number, "--out", path]);
+    run(&["verify", path, "--block-hash", hash]);
+
+    // More records, in two batches; a claim of what one adapter has earned in all three.
+    let few = devnet.folder.join("few.jsonl");
+    let lines: Vec<String> = settled
+        .columns
+        .records()
+        .take(300)
+        .map(|record| serde_json::to_string(&record).expect("JSON"))
+        .collect();
+    fs::write(&few, lines.join("\n")).expect("written");
+    let (few, key) = (few.to_str().expect("UTF-8"), operator.private_key());
+    let header = ["--model", "0", "--time-base", "1790000000", "--max-records", "200"];
+    let submit = [&["submit", "--private-key", &key, "--records", few][..], &header].concat();
+    let submitted = run(&submit);
+    assert_eq!(submitted.lines().count(), 2, "{submitted}");
+    let poor = [&submit[..], &["--max-value", "1"]].concat();
+    let refused = attribution(devnet, &poor).expect_err("it costs more");
+    assert!(refused.starts_with("error:"), "{refused}");
+
+    let payee = "adapter:0:4";
+    let earned = json(run(&["show", "earnings", payee]).lines().last().expect("a line"));
+    run(&["claim", payee, "--private-key", &key]);
+    let after = json(run(&["show", "earnings", payee]).lines().last().expect("a line"));
+    assert_eq!(after["claimed"], earned["earned"], "{after}");
+    let nothing = attribution(devnet, &["claim", payee, "--private-key", &key]);
+    let said = nothing.unwrap_or_else(|said| said);
+    assert!(said.is_empty() || said.contains("nothing"), "{said}");
+    let stats = json(&run(&["show", "stats"]));
+    assert_eq!((&stats["batches"], &stats["records"]), (&json!(3), &json!(RECORDS + 300)));
 }

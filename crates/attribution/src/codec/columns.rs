@@ -117,6 +117,15 @@ impl Columns {
         self.shares.iter().map(|shares| usize::from(*shares)).sum()
     }
 
+    /// The adapters, ascending, each with how many of the records are its.
+    pub fn adapter_counts(&self) -> impl Iterator<Item = (u32, u32)> + '_ {
+        let mut counts = vec![0; self.adapter_words.len()];
+        for adapter in &self.adapters {
+            counts[*adapter as usize] += 1;
+        }
+        self.adapter_words.iter().copied().zip(counts)
+    }
+
     /// The records, in order.
     pub fn records(&self) -> impl Iterator<Item = Record> + '_ {
         let mut from = 0;

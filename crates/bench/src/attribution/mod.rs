@@ -1,6 +1,7 @@
 //! `bench attribution`: bytes, time and gas that a record takes.
 
 mod calibrate;
+mod devnet;
 mod workload;
 
 use crate::{
@@ -12,10 +13,12 @@ use alloy_sol_types::SolCall;
 use ascribe_attribution::{
     Batch, Columns, Header, MAX_RECORDS, Meter, Record,
     abi::{self, IAttribution},
+    hub::HubRates,
     settle,
 };
 use ascribe_attribution_client::read_records;
 use clap::{Args, ValueEnum};
+use devnet::DevnetArgs;
 use std::{
     fs::File,
     io::{BufWriter, Write},
@@ -58,6 +61,8 @@ pub struct AttributionArgs {
     /// One JSON object instead of a table
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    devnet: DevnetArgs,
 }
 
 /// What records are like.
@@ -107,6 +112,9 @@ pub(crate) fn run(args: &AttributionArgs) -> Result<Report, BenchError> {
     if sizes.is_empty() {
         sizes.push(records.len());
     }
+    if args.devnet.devnet {
+        return devnet::run(&args.devnet, &records, &sizes, args.keep_order);
+    }
     let mut report = Report::new("attribution: what a record takes");
     let bar = bars::bar("measuring".to_owned(), sizes.len() as u64);
     for size in &sizes {
@@ -136,20 +144,22 @@ fn batch(records: Vec<Record>, keep_order: bool) -> Batch {
     batch
 }
 
+/// Usual prices.
+fn rates() -> HubRates {
+    HubRates {
+        prompt: U96::from(150_000_000_000_000_u64),
+        completion: U96::from(600_000_000_000_000_u64),
+        record: U96::from(1_000_000_000_u64),
+        modelShare: 3_000,
+        adapterShare: 2_000,
+        sourceShare: 4_000,
+        operatorShare: 1_000,
+    }
+}
+
 /// A call that settles `batch` at usual prices.
 fn call(batch: Vec<u8>) -> IAttribution::settleCall {
-    IAttribution::settleCall {
-        batch: batch.into(),
-        rates: IAttribution::Rates {
-            prompt: U96::from(150_000_000_000_000_u64),
-            completion: U96::from(600_000_000_000_000_u64),
-            record: U96::from(1_000_000_000_u64),
-            modelShare: 3_000,
-            adapterShare: 2_000,
-            sourceShare: 4_000,
-            operatorShare: 1_000,
-        },
-    }
+    IAttribution::settleCall { batch: batch.into(), rates: rates().into() }
 }
 
 fn measure(

@@ -15,11 +15,11 @@ pub(super) struct Cursor {
 
 /// Blocks on the way from one head to another, each list in ascending order.
 #[derive(Debug, Default)]
-pub(super) struct Steps {
+pub(crate) struct Steps {
     /// Blocks that are canonical no longer.
-    pub(super) removed: Vec<CanonBlock>,
+    pub(crate) removed: Vec<CanonBlock>,
     /// Blocks that have become so.
-    pub(super) added: Vec<CanonBlock>,
+    pub(crate) added: Vec<CanonBlock>,
 }
 
 impl Steps {

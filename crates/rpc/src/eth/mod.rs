@@ -22,6 +22,7 @@ mod transaction;
 pub(crate) mod transaction_args;
 mod unsigned;
 
+pub(crate) use follow::Steps;
 pub(crate) use json::TransactionJson;
 pub(crate) use subscribe::HexIds;
 

@@ -10,6 +10,7 @@ use super::{
 use crate::{
     RpcContext, RpcError,
     args::{Args, invalid},
+    attribution::BatchFilter,
     error::METHOD_NOT_FOUND,
     hex::Hex,
 };
@@ -41,6 +42,8 @@ enum Kind {
     Syncing,
     /// Of these transactions, or of all.
     TransactionReceipts(BTreeSet<B256>),
+    /// Settled batches of attribution records.
+    Attribution(BatchFilter),
 }
 
 impl Kind {
@@ -78,6 +81,10 @@ impl Kind {
                     ));
                 }
                 Ok(Self::TransactionReceipts(hashes.into_iter().map(|Hex(hash)| hash).collect()))
+            }
+            "attribution" => {
+                let filter: Option<BatchFilter> = at_most(2)?.optional(1)?;
+                Ok(Self::Attribution(filter.unwrap_or_default()))
             }
             other => {
                 let text = format!("no {other:?} subscription in eth namespace");
@@ -215,6 +222,11 @@ async fn report(
                 }
             }
         }
+        Kind::Attribution(filter) => {
+            for notice in filter.notices(context, &steps)? {
+                send(sink, &notice).await?;
+            }
+        }
         Kind::NewPendingTransactions { .. } | Kind::Syncing => {}
     }
     Ok(())
@@ -266,6 +278,7 @@ mod tests {
     fn kinds() {
         assert!(matches!(parse(r#"["newHeads"]"#), Ok(Kind::NewHeads)));
         assert!(matches!(parse(r#"["logs",{}]"#), Ok(Kind::Logs(_))));
+        assert!(matches!(parse(r#"["attribution"]"#), Ok(Kind::Attribution(_))));
         let pending = parse(r#"["newPendingTransactions",true]"#);
         assert!(matches!(pending, Ok(Kind::NewPendingTransactions { whole: true })));
         let receipts = parse(r#"["transactionReceipts"]"#);

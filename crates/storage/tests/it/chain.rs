@@ -6,8 +6,8 @@ use alloy_primitives::{Address, B256, Bloom, Bytes, Log, LogData, TxKind, U256, 
 use alloy_trie::{EMPTY_ROOT_HASH, TrieAccount, root};
 use ascribe_chainspec::ChainSpec;
 use ascribe_storage::{
-    ExecutedBlock, HistoryRetention, Storage, StorageError, StorageOptions, StorageReader,
-    SyncPolicy,
+    AttributionCell, ExecutedBlock, HistoryRetention, Storage, StorageError, StorageOptions,
+    StorageReader, SyncPolicy,
 };
 use ascribe_trie::{
     HashedAccount, HashedPostState, HashedStorage, Layered, StateLayer, TrieReader, state_root,
@@ -252,6 +252,7 @@ impl Chain {
             layer: Arc::new(layer),
             replaced,
             codes: Arc::new(changes.codes),
+            attribution: AttributionCell::default(),
         });
         self.states.push(Arc::new(state));
     }

@@ -1,17 +1,11 @@
 //! `encode` and `decode` over files.
 
-use ascribe_attribution_client::{AttributionCommand, AttributionError, run};
-use clap::Parser;
+use ascribe_attribution_client::AttributionError;
 use std::{fs, path::Path};
 
-#[derive(Parser)]
-struct Cli {
-    #[command(subcommand)]
-    command: AttributionCommand,
-}
-
 fn attribution(line: &[&str]) -> Result<(), AttributionError> {
-    run(&Cli::parse_from(std::iter::once(&"attribution").chain(line)).command)
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(crate::attribution(line)).map(drop)
 }
 
 const HEADER: [&str; 10] = [
