@@ -203,8 +203,8 @@ mod tests {
     #[test]
     fn slots_are_where_solidity_puts_them() {
         let list = ListId::of_batch(Address::repeat_byte(0xab), 7);
-        // cast index uint256 0x…abab0000000000000007 301
-        let root = b256!("ROOT");
+        // As `cast index uint256` has it, of the list's number and 301.
+        let root = b256!("52348b9ad333057b8f5a5eafb9d6a5711494e076113c9da01f1838605b6cfce2");
         assert_eq!(B256::from(payout_root_slot(list)), root);
         let slot = |offset: u64| U256::from_be_bytes(root.0) + U256::from(offset);
         assert_eq!(record_root_slot(list), slot(1));

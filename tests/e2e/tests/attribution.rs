@@ -9,7 +9,9 @@ use ascribe_attribution::{
     hub::{Claim, HubRates, IAttributionHub as Hub},
     merkle, settle,
 };
-use ascribe_e2e::{Account, Devnet, DevnetSetup, PATIENCE, ascribe_bin, say};
+use ascribe_e2e::{
+    Account, Devnet, DevnetSetup, PATIENCE, ascribe_bin, contracts, find_program, say, skip,
+};
 use serde_json::{Value, json};
 use std::{fs, path::Path, process::Command};
 
@@ -185,6 +187,22 @@ fn check_claims(devnet: &Devnet, sender: &mut Account, settled: &Settled, list: 
     assert_eq!(devnet.balance(receiver, &json!("latest")), U256::from(amount));
     let error = Hub::AlreadyClaimed { list: list.number(), position: U256::from(positions[0]) };
     assert_eq!(refusal(devnet, sender.address(), 0, &claims), error.abi_encode());
+}
+
+#[test]
+fn the_bench_measures_a_devnet() {
+    let Some(anvil) = find_program("anvil") else {
+        return skip("attribution", "anvil is not there: run scripts/contracts build");
+    };
+    let mut bench = Command::new(ascribe_bin());
+    bench.args(["bench", "attribution", "--devnet", "--json", "--anvil"]).arg(anvil);
+    let output = bench.arg("--artifacts").arg(contracts()).output().expect("started");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let figure = |name: &str| report[name].as_f64().unwrap_or_else(|| panic!("{name}: {report}"));
+    assert!(figure("gas_per_record_16384") <= GAS_PER_RECORD as f64);
+    assert!(figure("events_over_batch") > 10.0 && figure("storage_over_batch") > 100.0);
+    assert_eq!(report["binding_limit_at_400"], "da footprint");
 }
 
 /// Runs `ascribe attribution` against a devnet; what it prints, or says when it fails.

@@ -71,7 +71,7 @@ impl Proof {
             Proven::Record(record) => self.check_record(record, root)?,
             Proven::Payout(payout) => {
                 self.check_payout(payout, root, slots[1].value, slots[2].value)?
-            },
+            }
         };
         self.check_storage()?;
         facts.push(format!(
@@ -179,7 +179,7 @@ impl Proof {
             ),
             format!("it is {not}claimed of this list"),
             format!(
-                "the list is {state}; of its {payouts} payouts, {unclaimed} wei can be claimed of it yet"
+                "the list, of {payouts} payouts, is {state}: {unclaimed} wei of it are unclaimed"
             ),
             format!("it is under payout root {root}"),
         ])

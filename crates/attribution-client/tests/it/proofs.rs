@@ -6,8 +6,9 @@ use crate::{
     submitting::{record, submit},
     world::{HUB, OPERATOR},
 };
-use alloy_primitives::{Address, B256, keccak256};
-use ascribe_attribution_client::Proof;
+use alloy_primitives::{Address, B256, U256, keccak256};
+use ascribe_attribution::ListId;
+use ascribe_attribution_client::{Proof, ProofError};
 use serde_json::Value;
 use std::{fs, path::Path};
 
@@ -107,6 +108,64 @@ async fn there_is_no_proof_of_what_was_not_there() {
     assert!(error.starts_with("the node knows no block"), "{error}");
 }
 
+#[tokio::test]
+async fn payouts_come_with_the_state_of_their_list() {
+    let (node, dir) = (node().await, tempfile::tempdir().expect("a folder"));
+    let path = dir.path().join("proof.json");
+    let file = path.to_str().expect("UTF-8");
+    let lists = [0, 1].map(|sequence| ListId::of_batch(OPERATOR, sequence));
+    let list = lists[0].to_string();
+    let told = async |list: &str, block: &str| {
+        prove(&node, &["payout", list, "source:0:1:7", "--block", block, "--out", file]).await;
+        verify(&path, &[]).await
+    };
+    // Five records of 2,500,100 wei, of which the model has three tenths. Payees are the model, three adapters, two
+    // sources of each, and the operator.
+    let open = "not claimed of this list\nthe list, of 11 payouts, is open: ";
+    let before = told(&list, "2").await;
+    assert!(before.contains(&format!("{open}12500500 wei of it are unclaimed\n")), "{before}");
+    let after = told(&list, "3").await;
+    assert!(after.contains(&format!("{open}8750350 wei of it are unclaimed\n")), "{after}");
+
+    let payout = async |list: &str| -> Value {
+        let proof = prove(&node, &["payout", list, "model:0"]).await;
+        serde_json::from_str(&proof).expect("JSON")
+    };
+    let while_open = payout(&list).await;
+    let merged = node.world().merge(&lists).to_string();
+    let after = told(&list, "latest").await;
+    let closed =
+        "not claimed of this list\nthe list, of 11 payouts, is merged into another: 0 wei ";
+    assert!(after.contains(closed), "{after}");
+    let before = told(&list, "3").await;
+    assert!(before.contains(open), "it was not merged then: {before}");
+    let after = told(&merged, "latest").await;
+    assert!(after.contains(" payouts, is open: 11250450 wei of it are unclaimed\n"), "{after}");
+
+    // The slot as it was, in a proof of what is.
+    let mut proof = payout(&list).await;
+    let slots = &mut proof["account"]["storageProof"];
+    assert_eq!(slots[2]["key"], while_open["account"]["storageProof"][2]["key"]);
+    slots[2] = while_open["account"]["storageProof"][2].clone();
+    let check =
+        |proof: &Value| serde_json::from_value::<Proof>(proof.clone()).expect("it").check(HUB);
+    assert!(matches!(check(&proof), Err(ProofError::Storage { .. })));
+    // No slot of the state, or another list's.
+    let slots = proof["account"]["storageProof"].as_array_mut().expect("slots");
+    slots.pop();
+    assert!(matches!(check(&proof), Err(ProofError::Slots { .. })));
+    let other = payout(&merged).await;
+    let slots = proof["account"]["storageProof"].as_array_mut().expect("slots");
+    slots.push(other["account"]["storageProof"][2].clone());
+    assert!(matches!(check(&proof), Err(ProofError::Slots { .. })));
+
+    node.world().set_state(lists[0], U256::from(3) << 160);
+    let error = refusal(&["prove", "payout", &list, "model:0", "--rpc-url", &node.url]).await;
+    let wanted = "is not the state of an open or merged list";
+    assert!(error.starts_with("the node's answers do not prove it: storageProof: 0x3"), "{error}");
+    assert!(error.ends_with(wanted), "{error}");
+}
+
 /// All documents that differ from `value` in one place: a digit, a truth, something left out, something twice.
 fn tampered(value: &Value) -> Vec<(String, Value)> {
     match value {
@@ -157,21 +216,35 @@ fn tampered(value: &Value) -> Vec<(String, Value)> {
 #[tokio::test]
 async fn everything_counts() {
     let node = node().await;
-    let (hash, _) = anchors(&node);
+    let list = format!("{OPERATOR}:0");
+    let other = format!("{OPERATOR}:1");
+    everything_counts_of(
+        &node,
+        &[
+            &["record", &list, "4"],
+            &["payout", &list, "source:0:1:7"],
+            &["payout", &other, "model:0"],
+        ],
+    )
+    .await;
+    node.world().merge(&[0, 1].map(|sequence| ListId::of_batch(OPERATOR, sequence)));
+    everything_counts_of(
+        &node,
+        &[&["payout", &list, "source:0:1:7"], &["payout", "merged:0", "model:0"]],
+    )
+    .await;
+}
+
+async fn everything_counts_of(node: &Node, proofs: &[&[&str]]) {
+    let (hash, _) = anchors(node);
     let hash: B256 = hash.parse().expect("a hash");
     let holds = |value: &Value| {
         let proof: Option<Proof> = serde_json::from_value(value.clone()).ok();
         let verified = proof.and_then(|proof| proof.check(HUB).ok());
         verified.is_some_and(|verified| verified.check_block_hash(hash).is_ok())
     };
-    let list = format!("{OPERATOR}:0");
-    let proofs: [&[&str]; 3] = [
-        &["record", &list, "4"],
-        &["payout", &list, "source:0:1:7"],
-        &["payout", &format!("{OPERATOR}:1"), "model:0"],
-    ];
     for line in proofs {
-        let proof: Value = serde_json::from_str(&prove(&node, line).await).expect("JSON");
+        let proof: Value = serde_json::from_str(&prove(node, line).await).expect("JSON");
         assert!(holds(&proof));
         let mut places = 0;
         for (place, other) in tampered(&proof) {

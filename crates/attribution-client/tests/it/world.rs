@@ -193,6 +193,12 @@ impl World {
         Ok(vec![log(event)])
     }
 
+    /// Stores any state of a list, in a block of its own.
+    pub(crate) fn set_state(&mut self, list: ListId, state: U256) {
+        self.slots.insert(hub::list_state_slot(list), state);
+        self.seal(&Bytes::new(), B256::repeat_byte(0x5e), &[]);
+    }
+
     /// Stores that a list is open and all of it unclaimed.
     fn open(&mut self, list: ListId, payouts: &Payouts) {
         let count = U256::from(payouts.list().len());

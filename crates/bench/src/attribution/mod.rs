@@ -2,6 +2,7 @@
 
 mod calibrate;
 mod devnet;
+mod index;
 mod workload;
 
 use crate::{
@@ -215,7 +216,7 @@ fn measure(
         drop(std::hint::black_box(settle(&bytes, &rates, &mut Meter::unlimited())));
     });
     report.figure("decode_records_per_second", decode);
-    Ok(())
+    index::measure(&bytes, &settled, self::rates(), &|work| per_second(work), report)
 }
 
 fn snake_case(name: &str) -> String {

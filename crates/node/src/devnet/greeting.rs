@@ -3,7 +3,7 @@
 use std::fmt::{self, Display};
 
 use alloy_primitives::Address;
-use ascribe_chainspec::{RollupConfig, genesis::DevnetConfig};
+use ascribe_chainspec::{RollupConfig, genesis::DevnetConfig, predeploys::ATTRIBUTION_HUB};
 use ascribe_rpc::RpcServers;
 
 /// How many accounts are shown.
@@ -72,6 +72,9 @@ impl Display for Greeting<'_> {
             }
         }
         writeln!(f, "JWT secret   {}", self.jwt.display())?;
+        if self.config.forks.attribution.is_some() {
+            writeln!(f, "Attribution  {ATTRIBUTION_HUB} is the hub; 'ascribe attribution --help'")?;
+        }
 
         heading(f, &format!("L1: chain {}", rollup.l1_chain_id))?;
         writeln!(f, "RPC          {}", self.l1)?;
