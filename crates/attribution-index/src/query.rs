@@ -88,10 +88,10 @@ impl<R: Rows> Index<R> {
         Ok(record.map(|record| opened.record(index, record)))
     }
 
-    /// `attribution_getRecords`, of lists made in these blocks.
+    /// `attribution_getRecords`, of lists made in these blocks. Batches that were never found have none.
     ///
     /// # Errors
-    /// If the question makes no sense, rows cannot be read, or a batch was never found.
+    /// If the question makes no sense, or rows cannot be read.
     pub fn records(
         &self,
         filter: &RecordFilter,
@@ -137,8 +137,13 @@ impl<R: Rows> Index<R> {
             if filter.model.is_some_and(|model| model != row.batch.model) {
                 continue;
             }
-            let opened = self.open_row(row)?;
             opened_batches += 1;
+            let opened = match self.open_row(row) {
+                Ok(opened) => opened,
+                // What nobody has must not hide what comes after it.
+                Err(IndexError::Unfound(_)) => continue,
+                Err(error) => return Err(error),
+            };
             let matches = |record: &Record| {
                 filter.adapter.is_none_or(|adapter| adapter == record.adapter)
                     && filter.source.is_none_or(|source| {

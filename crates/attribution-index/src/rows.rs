@@ -57,11 +57,6 @@ pub struct Changes {
 }
 
 impl Changes {
-    /// Whether nothing changes.
-    pub fn is_empty(&self) -> bool {
-        self.tables.iter().all(BTreeMap::is_empty)
-    }
-
     /// All changes of a table in the order of keys: the value that a key has now, or `None` if it is gone.
     pub fn of(&self, table: Table) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
         self.tables[table as usize].iter().map(|(key, value)| (&key[..], value.as_deref()))

@@ -406,6 +406,8 @@ fn a_batch_that_is_in_no_input_is_asked_for() {
         matches!(index.record(*list, 0), Err(IndexError::Unfound(unfound)) if unfound == *list)
     );
 
+    assert!(all_records(&index, RecordFilter::default(), 9).is_empty());
+
     let seen = [Bytes::from_static(b"something else"), bytes.clone()];
     let applied = apply(&Nothing, &of_block, &seen).expect("readable");
     assert!(applied.unfound.is_empty());
