@@ -202,7 +202,7 @@ fn the_bench_measures_a_devnet() {
     let figure = |name: &str| report[name].as_f64().unwrap_or_else(|| panic!("{name}: {report}"));
     assert!(figure("gas_per_record_16384") <= GAS_PER_RECORD as f64);
     assert!(figure("events_over_batch") > 10.0 && figure("storage_over_batch") > 100.0);
-    assert_eq!(report["binding_limit_at_400"], "da footprint");
+    assert_eq!(report["binding_limit_at_400"], "da_footprint");
 }
 
 /// Runs `ascribe attribution` against a devnet; what it prints, or says when it fails.
