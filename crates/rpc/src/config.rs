@@ -250,8 +250,9 @@ mod tests {
         let parse = |text: &str| text.parse::<Namespaces>().map(|list| list.to_string());
         assert_eq!(parse("eth, net,web3").as_deref(), Ok("eth,net,rpc,web3"));
         assert_eq!(parse("none").as_deref(), Ok("rpc"));
+        assert_eq!(Namespaces::default().to_string(), "attribution,eth,net,rpc,web3");
         assert_eq!(parse("ETH,eth").as_deref(), Ok("eth,rpc"));
-        assert!(parse("all").is_ok_and(|list| list.starts_with("admin,debug,eth")));
+        assert!(parse("all").is_ok_and(|list| list.starts_with("admin,attribution,debug,eth")));
         let unknown = UnknownNamespace { given: "trace".to_owned() };
         assert_eq!(parse("eth,trace"), Err(unknown));
     }
