@@ -142,6 +142,16 @@ impl Column {
         }
     }
 
+    /// Whether blocks read and write many single keys of it.
+    pub(crate) const fn is_hot(self) -> bool {
+        !self.by_number() && !self.is_attribution()
+    }
+
+    /// Whether it is a table of the attribution index.
+    const fn is_attribution(self) -> bool {
+        self as u8 >= Self::AttributionLists as u8
+    }
+
     /// Whether keys grow with the block number, so that writes never overlap older files.
     pub(crate) const fn by_number(self) -> bool {
         matches!(

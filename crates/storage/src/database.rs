@@ -281,7 +281,8 @@ fn column_options(column: Column, options: &StorageOptions, cache: &Cache) -> Op
     if let Some(prefix) = column.scan_prefix() {
         cf.set_prefix_extractor(SliceTransform::create_fixed_prefix(prefix));
     }
-    if !column.by_number() {
+    if column.is_hot() {
+        // Its room is taken with the memtable, however little gets into that.
         cf.set_memtable_prefix_bloom_ratio(0.1);
         cf.set_memtable_whole_key_filtering(true);
     }

@@ -233,6 +233,11 @@ impl From<rocksdb::Error> for StorageError {
             {
                 Self::NoSpace(text)
             }
+            // Tables are opened when they are first read: one that is gone is damage, not a
+            // refusal of the system.
+            rocksdb::ErrorKind::IOError if text.contains("No such file or directory") => {
+                Self::Damaged(text)
+            }
             rocksdb::ErrorKind::IOError => Self::Io(text),
             rocksdb::ErrorKind::Corruption => Self::Damaged(text),
             _ => Self::Database(text),
